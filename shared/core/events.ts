@@ -1,0 +1,287 @@
+/**
+ * The closed union of everything that can be true of a run. A journal entry holds the events that became true
+ * together; a run's state is their fold (`fold.ts`), its code is replayed against them (`execution.ts`).
+ *
+ * Four kinds, by who writes them and what they are for:
+ * - *outside* events (signals, cancel requests, patches, children's ends) are appended by anyone, unfenced. They
+ *   are only ever buffered: code never sees one before an owner's event delivers it, so an outside event that
+ *   wins a race for a sequence never invalidates what the owner had already decided (R2).
+ * - *leg* events (claim, park, stall, effects done) are an owner's bookkeeping.
+ * - *deliveries* are what an owner hands to the code, one at a time, in journal order (R1).
+ * - *commands* are what the code asked for in answer; a replay must ask for the same, in the same order.
+ */
+import type { RunError } from "./errors.ts";
+import type { Payload } from "./json.ts";
+
+export type FinishedStatus = "completed" | "failed" | "cancelled" | "timedOut";
+export type RunStatus = "pending" | "running" | "sleeping" | "waiting" | "paused" | FinishedStatus;
+
+/** Event 0 of every run: the header is this event. Times are epoch milliseconds. */
+export interface RunCreated {
+  type: "RunCreated";
+  workflow: string;
+  version: number;
+  driver: "code" | "remote" | "managed" | "mirrored";
+  input?: Payload;
+  /** The published state that the run begins with. */
+  state?: Payload;
+  startAt?: number;
+  /** The run's deadline. */
+  deadline?: number;
+  owner?: string;
+  tags?: Record<string, string>;
+  goal?: string;
+  origin?: string;
+  trigger?: string;
+  dryRun?: boolean;
+  step?: string;
+  externalParentId?: string;
+  definitionHash?: string;
+  definition?: Payload;
+  parent?: { runId: string; operation: string };
+}
+
+// ——— outside ———
+export interface SignalReceived {
+  type: "SignalReceived";
+  signalId: string;
+  name: string;
+  payload?: Payload;
+}
+export interface CancelRequested {
+  type: "CancelRequested";
+  requestId: string;
+  reason?: string;
+  by?: string;
+}
+export interface StatePatched {
+  type: "StatePatched";
+  requestId: string;
+  patch: Payload;
+  step?: string;
+}
+export interface ChildFinished {
+  type: "ChildFinished";
+  childRunId: string;
+  operation: string;
+  status: FinishedStatus;
+  output?: Payload;
+  error?: RunError;
+}
+
+// ——— leg ———
+/** The claim. Its sequence is the generation; `until` is when the lease ends. `cause` says what woke the run. */
+export interface LegStarted {
+  type: "LegStarted";
+  owner: string;
+  until: number;
+  codeHash: string;
+  cause?: string;
+}
+/** The lease is given up: the run waits for something outside, or (`handover`) for its next leg. */
+export interface LegParked {
+  type: "LegParked";
+  handover?: boolean;
+}
+/** Replay and journal disagree. `codeHash` is the code that stalled: only other code tries again. */
+export interface RunStalled {
+  type: "RunStalled";
+  code: string;
+  message: string;
+  operation?: string;
+  recorded?: string;
+  found?: string;
+  codeHash: string;
+}
+/** Effects that need not be repeated by a later leg. */
+export interface EffectsDone {
+  type: "EffectsDone";
+  effects: string[];
+}
+
+// ——— deliveries ———
+export interface StepCompleted {
+  type: "StepCompleted";
+  operation: string;
+  output?: Payload;
+}
+/** The step's last attempt failed. */
+export interface StepFailed {
+  type: "StepFailed";
+  operation: string;
+  error: RunError;
+}
+/** One attempt failed and another follows; not handed to the code. */
+export interface StepAttemptFailed {
+  type: "StepAttemptFailed";
+  operation: string;
+  attempt: number;
+  error: RunError;
+  nextAttemptAt: number;
+}
+/** The next attempt begins; not handed to the code. */
+export interface StepRetried {
+  type: "StepRetried";
+  operation: string;
+  attempt: number;
+}
+export interface TimerFired {
+  type: "TimerFired";
+  operation: string;
+}
+export interface SignalDelivered {
+  type: "SignalDelivered";
+  operation: string;
+  signalId: string;
+}
+export interface SignalTimedOut {
+  type: "SignalTimedOut";
+  operation: string;
+}
+export interface ChildSettled {
+  type: "ChildSettled";
+  operation: string;
+}
+/** The patches up to here become visible to the code. */
+export interface PatchDelivered {
+  type: "PatchDelivered";
+}
+/** Every pending operation rejects with `RunCancelled`. */
+export interface CancelDelivered {
+  type: "CancelDelivered";
+}
+/** Every pending operation rejects with `RunTimedOut`. */
+export interface DeadlineReached {
+  type: "DeadlineReached";
+}
+/** A result that came after its operation was settled: recorded, never delivered (J12). */
+export interface LateResultRecorded {
+  type: "LateResultRecorded";
+  operation: string;
+  output?: Payload;
+  error?: RunError;
+}
+
+// ——— commands ———
+/** A step was asked for; its first attempt begins once the entry is stored. */
+export interface StepStarted {
+  type: "StepStarted";
+  operation: string;
+  name: string;
+  parent?: string;
+}
+export interface TimerStarted {
+  type: "TimerStarted";
+  operation: string;
+  name: string;
+  parent?: string;
+  dueAt: number;
+}
+export interface SignalAwaited {
+  type: "SignalAwaited";
+  operation: string;
+  name: string;
+  parent?: string;
+  dueAt?: number;
+}
+export interface ChildStarted {
+  type: "ChildStarted";
+  operation: string;
+  name: string;
+  parent?: string;
+  workflow: string;
+  version: number;
+  childRunId: string;
+  input?: Payload;
+  detached?: boolean;
+}
+export interface BranchesStarted {
+  type: "BranchesStarted";
+  operation: string;
+  name: string;
+  parent?: string;
+  kind: "all" | "any" | "race";
+  branches: string[];
+}
+export interface BranchesSettled {
+  type: "BranchesSettled";
+  operation: string;
+  error?: RunError;
+}
+/** The operation lost a race, or its fork failed: its result no longer matters. */
+export interface OperationCancelled {
+  type: "OperationCancelled";
+  operation: string;
+}
+export interface StateSet {
+  type: "StateSet";
+  patch: Payload;
+}
+export interface RunCompleted {
+  type: "RunCompleted";
+  output?: Payload;
+}
+export interface RunFailed {
+  type: "RunFailed";
+  error: RunError;
+}
+export interface RunCancelled {
+  type: "RunCancelled";
+  error?: RunError;
+}
+export interface RunTimedOut {
+  type: "RunTimedOut";
+  error: RunError;
+}
+
+export type OutsideEvent = SignalReceived | CancelRequested | StatePatched | ChildFinished;
+export type LegEvent = LegStarted | LegParked | RunStalled | EffectsDone;
+export type Delivery =
+  | StepCompleted
+  | StepFailed
+  | TimerFired
+  | SignalDelivered
+  | SignalTimedOut
+  | ChildSettled
+  | PatchDelivered
+  | CancelDelivered
+  | DeadlineReached;
+/** An owner's facts about steps that the code never sees. */
+export type Bookkeeping = StepAttemptFailed | StepRetried | LateResultRecorded;
+export type Ending = RunCompleted | RunFailed | RunCancelled | RunTimedOut;
+export type Command =
+  | StepStarted
+  | TimerStarted
+  | SignalAwaited
+  | ChildStarted
+  | BranchesStarted
+  | BranchesSettled
+  | OperationCancelled
+  | StateSet
+  | Ending;
+export type RunEvent = RunCreated | OutsideEvent | LegEvent | Delivery | Bookkeeping | Command;
+export type EventType = RunEvent["type"];
+
+/** What a leg had used up when it wrote an entry, beside the entry's own write units (which follow from its size). */
+export interface Usage {
+  writeUnits: number;
+  readUnits: number;
+  queueRequests: number;
+  schedules: number;
+}
+
+/** One atomic write to a run's journal. */
+export interface Entry {
+  /** The position in the journal: contiguous from 0. */
+  sequence: number;
+  /** Epoch milliseconds; never before the entry in front of it (R3). */
+  at: number;
+  /** What `run.now()` showed to the code while this entry was decided, where that is not `at`. */
+  seen?: number;
+  /** The generation under which an owner wrote it; 0 for an outside event before any claim. */
+  generation: number;
+  /** Drawn by the writer, so that it knows its own entry again after a retry (J3). */
+  nonce: string;
+  events: RunEvent[];
+  usage?: Usage;
+}

@@ -1,0 +1,62 @@
+/**
+ * Every limit and default length of time, with its unit and, for AWS's, its source. Asserted where it is met.
+ */
+
+/** DynamoDB: the largest item, names included. docs: amazondynamodb/latest/developerguide/Constraints.html */
+export const ITEM_BYTES_MAX = 400 * 1024;
+/** A payload above this is kept in the blob store and named by the entry. */
+export const INLINE_PAYLOAD_BYTES_MAX = 32 * 1024;
+/** One entry's events as JSON, before compression. Above it, events are spread over several entries. */
+export const ENTRY_BYTES_MAX = 256 * 1024;
+/** One write unit. */
+export const WRITE_UNIT_BYTES = 1024;
+/** One strongly consistent read unit; an eventually consistent read costs half. */
+export const READ_UNIT_BYTES = 4096;
+/** SQS: one message and one batch. docs: AWSSimpleQueueService quotas, 1 MiB since August 2025. */
+export const MESSAGE_BYTES_MAX = 1024 * 1024;
+/** SQS: `DelaySeconds`. */
+export const MESSAGE_DELAY_MS_MAX = 15 * 60_000;
+export const MESSAGES_PER_BATCH_MAX = 10;
+/** EventBridge Scheduler: a schedule's name. */
+export const SCHEDULE_NAME_LENGTH_MAX = 64;
+/** EventBridge Scheduler fires within the minute: schedules aim this much early, the rest is a message's delay. */
+export const SCHEDULE_EARLY_MS = 60_000;
+export const NAME_LENGTH_MAX = 128;
+export const RUN_ID_LENGTH_MAX = 128;
+export const REQUEST_BYTES_MAX = 5_500_000;
+export const INLINE_OUTPUT_BYTES_MAX = 5_250_000;
+export const LIST_LIMIT_MAX = 200;
+export const LIST_LIMIT_DEFAULT = 50;
+
+/** A leg's default and largest length. Lambda: 15 minutes. */
+export const LEG_MS = 2 * 60_000;
+export const LEG_MS_MAX = 15 * 60_000;
+/** Owners' clocks may differ by this much. */
+export const CLOCK_SKEW_MS = 2_000;
+/** A step without a timeout gets this. */
+export const STEP_TIMEOUT_MS = 60_000;
+/** A delay up to this is awaited in the leg: cheaper than a message, a park and a claim. */
+export const AWAIT_IN_LEG_MS = 250;
+/** While one operation stays in flight, the leg reads the journal's tail this often. */
+export const TAIL_READ_MS = 3_000;
+/** A run is due for the sweep this long after it should have moved by itself. */
+export const SWEEP_AFTER_MS = 60_000;
+/** The sweep tries a stalled run again, and any run that it has woken in vain, this much later. */
+export const SWEEP_BACKOFF_MS = 3 * 60_000;
+/** A run that waits for nothing with a time is due again after this. */
+export const DUE_HORIZON_MS = 365 * 86_400_000;
+/** A park shorter than this leaves `dueAt` where it is: the sweep then moves it, if it ever matters. */
+export const DUE_MOVE_MS = 15 * 60_000;
+/** A wake names an event that is not there yet: it is put back until its sender must have ended. */
+export const WAKE_SENDER_MS = 60_000;
+export const WAKE_PUT_BACK_MS = 1_000;
+/** Every item lives this long plus the run's retention (J7). */
+export const EXPIRY_HORIZON_MS = 30 * 86_400_000;
+export const RETENTION_MS = 30 * 86_400_000;
+export const PREFER_WAIT_SECONDS_MAX = 25;
+/** Shards of the due and list indexes: each takes 1,000 writes a second. */
+export const INDEX_SHARDS = 8;
+/** Suspended functions kept in memory by a warm process. */
+export const RESIDENT_RUNS_MAX = 1_000;
+/** A message received more often than this goes to the dead-letter queue. */
+export const RECEIVES_MAX = 10;

@@ -1,0 +1,137 @@
+/**
+ * The journal store: runs as rows. It appends, reads, projects and lists; it decides nothing.
+ *
+ * 1. `append` and `create` are single conditional writes: of any number of writers of one position, exactly one
+ *    is told `stored`, and every other is told the winner, without a further read (J2, J3). A write that had
+ *    succeeded but whose answer was lost shows up as a winner with the writer's own nonce.
+ * 2. What was answered `stored` is durable, and a consistent read sees it.
+ * 3. `project` and `hasten` only ever move a header forwards (J1); a refused one answers false.
+ * 4. Nothing left over from an earlier incarnation of a run id is ever returned (`inc`).
+ * 5. Transient faults and throttling are retried inside with jitter; what still fails is a `PortError` that says
+ *    what was being done to which run. It never answers with part of what was asked for, unless it says `more`.
+ * It does not know what events mean, and does not store blobs.
+ */
+import type { Entry, FinishedStatus, RunCreated, RunStatus, Usage } from "../core/events.ts";
+
+/** A run's identity: the id that its user knows and the incarnation drawn at its creation. */
+export interface RunKey {
+  runId: string;
+  inc: string;
+}
+
+/** The header: event 0 and the projection that lists and the sweep use. Times are epoch milliseconds. */
+export interface Header extends RunKey {
+  created: RunCreated;
+  createdAt: number;
+  /** Hash of the whole start request: the same id with another hash is another request. */
+  requestHash: string;
+  status: RunStatus;
+  /** The sequence of the entry that this projection shows. */
+  headerSequence: number;
+  /** A lower bound of when the sweep should look at the run; absent once it is finished and its effects are done. */
+  dueAt?: number;
+  updatedAt: number;
+  startedAt?: number;
+  finishedAt?: number;
+  wakeAt?: number;
+  stalled?: boolean;
+  /** When every item of the run expires (J7). */
+  expiresAt: number;
+  /** What the run used up after its last entry. */
+  usage?: Usage;
+}
+
+export interface NewRun extends RunKey {
+  created: RunCreated;
+  createdAt: number;
+  requestHash: string;
+  nonce: string;
+  dueAt: number;
+  expiresAt: number;
+}
+
+/** What a header becomes. A field that is absent keeps its value; `dueAt: null` leaves the due index. */
+export interface Projection {
+  headerSequence: number;
+  status: RunStatus;
+  updatedAt: number;
+  dueAt?: number | null;
+  startedAt?: number;
+  finishedAt?: number;
+  wakeAt?: number | null;
+  stalled?: boolean;
+  usage?: Usage;
+}
+
+export interface RunRows {
+  header: Header;
+  /** In order of sequence. Entry 0 is always included when reading from the start, wherever it is stored. */
+  entries: Entry[];
+  /** The read stopped at its limit: read on after the last entry. */
+  more: boolean;
+}
+
+export interface ListQuery {
+  order: "asc" | "desc";
+  limit: number;
+  cursor?: string;
+  status?: RunStatus[];
+  workflow?: string;
+  owner?: string;
+  tag?: { key: string; value: string };
+  parent?: string;
+  stalled?: boolean;
+  createdAfter?: number;
+  createdBefore?: number;
+}
+
+export interface JournalStore {
+  /** Puts the header, unless an unexpired run of that id exists, which is then answered. A header above 1 KB keeps
+   * its input in an entry 0 of its own, put first. `existing.created` may then lack `input`. */
+  create(run: NewRun): Promise<{ created: true; header: Header } | { created: false; existing: Header; own: boolean }>;
+
+  /** Puts one entry at its sequence, if nothing is there. `own` tells that the winner carries this entry's nonce. */
+  append(
+    key: RunKey,
+    entry: Entry,
+    expiresAt: number,
+  ): Promise<{ stored: true } | { stored: false; winner: Entry; own: boolean }>;
+
+  /** The header and the entries after sequence `after` (default -1: all), or `undefined` for an unknown run. With
+   * `after` ≥ 0 the caller passes the `inc` that it knows, and the header may be left out of what is read from the
+   * store (it is then the one given, or refreshed: adapters may do either). `limit` bounds the entries. */
+  read(
+    runId: string,
+    options?: { after?: number; consistent?: boolean; limit?: number },
+  ): Promise<RunRows | undefined>;
+
+  /** Entries after `after` alone: the tail, for a holder that knows the rest. Consistent. */
+  tail(key: RunKey, after: number, limit?: number): Promise<Entry[]>;
+
+  header(runId: string, options?: { consistent?: boolean }): Promise<Header | undefined>;
+
+  /** Moves the header to a later entry; false if it already shows that entry or a later one. */
+  project(key: RunKey, projection: Projection): Promise<boolean>;
+
+  /** Moves `dueAt` to `dueAt` whatever the header shows, if the run is still in the due index and `from` (where
+   * given) is its present value. With `sequence`, also lifts `headerSequence` to it, so that a projection of an
+   * older entry, on its way, cannot move it later again. */
+  reschedule(key: RunKey, change: { dueAt: number; from?: number; sequence?: number }): Promise<boolean>;
+
+  /** Runs by time of creation; filters are joined by AND. A page may be short of `limit` and still have a cursor. */
+  list(query: ListQuery): Promise<{ headers: Header[]; cursor?: string }>;
+
+  /** Runs whose `dueAt` is at or before `before`, earliest first in each shard. */
+  due(before: number, limit: number): Promise<{ runId: string; dueAt: number }[]>;
+
+  /** Moves the expiry of all of the run's items, the header's last (J7). */
+  extend(key: RunKey, expiresAt: number): Promise<void>;
+
+  /** Removes the run's items, the header last. Blobs are removed by the caller. */
+  remove(key: RunKey): Promise<void>;
+
+  /** Resolves when the run may have entries after `after`, or `withinMs` is over. A hint: it may resolve early. */
+  changed(runId: string, after: number, withinMs: number): Promise<void>;
+}
+
+export const finishedStatuses: readonly FinishedStatus[] = ["completed", "failed", "cancelled", "timedOut"];
