@@ -1,0 +1,20 @@
+/**
+ * What the engine is built from. Hosts (Lambda entry points, the local host, tests) make one `Parts` and hand it to
+ * every function of the engine; there are no globals.
+ */
+import type { BlobStore } from "../ports/blobs.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { JournalStore } from "../ports/journal.ts";
+import type { Meter } from "../ports/meter.ts";
+import type { Queue } from "../ports/queue.ts";
+import type { Scheduler } from "../ports/scheduler.ts";
+
+/** The five ports and the meter that their adapters count on. */
+export interface Ports {
+  journal: JournalStore;
+  queue: Queue;
+  scheduler: Scheduler;
+  blobs: BlobStore;
+  clock: Clock;
+  meter: Meter;
+}
