@@ -129,10 +129,19 @@ export interface TimerFired {
   type: "TimerFired";
   operation: string;
 }
+/** `payload` is what the wait's schema made of the signal's, where that differs. */
 export interface SignalDelivered {
   type: "SignalDelivered";
   operation: string;
   signalId: string;
+  payload?: Payload;
+}
+/** The signal did not hold the wait's schema: it is dropped, the wait goes on; not handed to the code. */
+export interface SignalRejected {
+  type: "SignalRejected";
+  operation: string;
+  signalId: string;
+  message: string;
 }
 export interface SignalTimedOut {
   type: "SignalTimedOut";
@@ -142,9 +151,10 @@ export interface ChildSettled {
   type: "ChildSettled";
   operation: string;
 }
-/** The patches up to here become visible to the code. */
+/** The published state as of its first `count` patches becomes what the code sees. */
 export interface PatchDelivered {
   type: "PatchDelivered";
+  count: number;
 }
 /** Every pending operation rejects with `RunCancelled`. */
 export interface CancelDelivered {
@@ -247,7 +257,7 @@ export type Delivery =
   | CancelDelivered
   | DeadlineReached;
 /** An owner's facts about steps that the code never sees. */
-export type Bookkeeping = StepAttemptFailed | StepRetried | LateResultRecorded;
+export type Bookkeeping = StepAttemptFailed | StepRetried | SignalRejected | LateResultRecorded;
 export type Ending = RunCompleted | RunFailed | RunCancelled | RunTimedOut;
 export type Command =
   | StepStarted

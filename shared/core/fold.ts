@@ -1,0 +1,324 @@
+/**
+ * `fold(entries) → RunState`: the only way by which state comes to be. No clock, no I/O.
+ *
+ * 1. Sequences are contiguous from 0, or the fold refuses with `JournalGap`.
+ * 2. Every event is legal in the phase that it meets (`legality.ts`) and for the operation that it names, or the
+ *    fold refuses with `IllegalEvent`.
+ * 3. An outside event with an id that was seen before changes nothing.
+ * 4. Folding costs the same per event however long the journal is: nothing here walks what came before, but for
+ *    open operations.
+ */
+import { type RunError, StepfoldError } from "./errors.ts";
+import type { Entry, FinishedStatus, RunCreated, RunEvent } from "./events.ts";
+import type { Payload } from "./json.ts";
+import { legality } from "./legality.ts";
+import type { Effect, Happening, Operation, OperationKind, OperationStatus, RunState } from "./state.ts";
+
+export interface RunIdentity {
+  runId: string;
+  inc: string;
+}
+
+/** The state after all of `entries`, of which the first is entry 0. */
+export function fold(identity: RunIdentity, entries: readonly Entry[]): RunState {
+  const first = entries[0];
+  const created = first?.events[0];
+  if (first === undefined || first.sequence !== 0 || created?.type !== "RunCreated")
+    throw new StepfoldError("JournalGap", `Expected the journal of run ${identity.runId} to begin with RunCreated at sequence 0, got ${created?.type ?? "nothing"}.`);
+  const state = initial(identity, created, first);
+  for (let index = 1; index < entries.length; index++) applyEntry(state, entries[index]!);
+  return state;
+}
+
+function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunState {
+  return {
+    runId: identity.runId,
+    inc: identity.inc,
+    created,
+    createdAt: entry.at,
+    phase: "created",
+    sequence: 0,
+    at: entry.at,
+    generation: 0,
+    progressed: false,
+    operations: new Map(),
+    open: new Map(),
+    signals: new Map(),
+    buffered: new Set(),
+    requests: new Set(),
+    childEnds: new Map(),
+    patches: created.state === undefined ? [] : [created.state],
+    step: created.step,
+    deadlineReached: false,
+    effects: new Map(),
+    history: [],
+    retryCount: 0,
+    usage: entry.usage ?? { writeUnits: 0, readUnits: 0, queueRequests: 0, schedules: 0 },
+  };
+}
+
+/** Folds one more entry into `state`, which the caller gives up: it is changed in place and answered. */
+export function applyEntry(state: RunState, entry: Entry): RunState {
+  if (entry.sequence !== state.sequence + 1)
+    throw new StepfoldError("JournalGap", `Expected entry ${state.sequence + 1} of run ${state.runId}, got ${entry.sequence}.`, {
+      runId: state.runId,
+      expected: state.sequence + 1,
+      found: entry.sequence,
+    });
+  state.sequence = entry.sequence;
+  state.at = Math.max(state.at, entry.at);
+  const usage = entry.usage;
+  if (usage !== undefined) {
+    state.usage.writeUnits += usage.writeUnits;
+    state.usage.readUnits += usage.readUnits;
+    state.usage.queueRequests += usage.queueRequests;
+    state.usage.schedules += usage.schedules;
+  }
+  const now = entry.seen ?? entry.at;
+  for (const event of entry.events) applyEvent(state, event, now);
+  // An owner's entry beyond its claim is progress (J11). The claim's own entry is not.
+  if (entry.generation === state.generation && entry.sequence > state.generation && isOwners(entry)) state.progressed = true;
+  return state;
+}
+
+const OUTSIDE = new Set<string>(["SignalReceived", "CancelRequested", "StatePatched", "ChildFinished"]);
+const isOwners = (entry: Entry): boolean => !OUTSIDE.has(entry.events[0]?.type ?? "");
+
+function applyEvent(state: RunState, event: RunEvent, now: number): void {
+  if (!legality[event.type]?.includes(state.phase))
+    throw illegal(state, event.type, `in phase ${state.phase}`);
+  switch (event.type) {
+    case "RunCreated":
+      throw illegal(state, event.type, "after sequence 0");
+
+    case "SignalReceived":
+      if (state.signals.has(event.signalId)) return;
+      state.signals.set(event.signalId, { ...event, at: state.at, sequence: state.sequence, buffered: true });
+      state.buffered.add(event.signalId);
+      return;
+    case "CancelRequested":
+      state.requests.add(event.requestId);
+      state.cancel ??= { reason: event.reason, by: event.by, at: state.at, delivered: false };
+      return;
+    case "StatePatched":
+      if (state.requests.has(event.requestId)) return;
+      state.requests.add(event.requestId);
+      state.patches.push(event.patch);
+      state.lastPatched = state.patches.length - 1;
+      state.firstUndelivered ??= state.lastPatched;
+      if (event.step !== undefined) state.step = event.step;
+      state.history.push({ event, now });
+      return;
+    case "ChildFinished": {
+      const operation = state.open.get(event.operation);
+      if (operation?.childRunId === event.childRunId) state.childEnds.set(event.operation, event);
+      return;
+    }
+
+    case "LegStarted":
+      state.phase = "leased";
+      state.generation = state.sequence;
+      state.lease = { owner: event.owner, until: event.until };
+      state.progressed = false;
+      state.stalled = undefined;
+      state.startedAt ??= state.at;
+      state.history.push({ event, now });
+      return;
+    case "LegParked":
+      state.phase = "parked";
+      state.lease = undefined;
+      return;
+    case "RunStalled":
+      state.stalled = { ...event, at: state.at };
+      return;
+    case "EffectsDone":
+      for (const effect of event.effects) state.effects.delete(effect);
+      return;
+
+    case "StepCompleted":
+      settle(state, event.operation, "step", "completed", { output: event.output });
+      return remember(state, event, now);
+    case "StepFailed":
+      settle(state, event.operation, "step", "failed", { error: event.error });
+      return remember(state, event, now);
+    case "StepAttemptFailed": {
+      const step = opened(state, event.operation, event.type, "step");
+      step.status = "sleeping";
+      step.attemptError = event.error;
+      step.nextAttemptAt = event.nextAttemptAt;
+      return;
+    }
+    case "StepRetried": {
+      const step = opened(state, event.operation, event.type, "step");
+      if (event.attempt !== step.attempts + 1) throw illegal(state, event.type, `as attempt ${event.attempt} after ${step.attempts}`);
+      step.status = "running";
+      step.attempts = event.attempt;
+      step.nextAttemptAt = undefined;
+      state.retryCount++;
+      return;
+    }
+    case "TimerFired":
+      settle(state, event.operation, "timer", "completed", {});
+      return remember(state, event, now);
+    case "SignalDelivered": {
+      const signal = consume(state, event.signalId, event.type);
+      settle(state, event.operation, "signal", "completed", { output: event.payload ?? signal.payload, signalId: event.signalId });
+      return remember(state, event, now);
+    }
+    case "SignalRejected":
+      consume(state, event.signalId, event.type);
+      return;
+    case "SignalTimedOut": {
+      const wait = opened(state, event.operation, event.type, "signal");
+      const error = { code: "SignalTimeout", name: "SignalTimeout", message: `No signal ${JSON.stringify(wait.name)} came in time.`, operation: wait.name };
+      settle(state, event.operation, "signal", "failed", { error });
+      return remember(state, event, now);
+    }
+    case "ChildSettled": {
+      const end = state.childEnds.get(event.operation);
+      if (end === undefined) throw illegal(state, event.type, `for ${event.operation}, whose child has not ended`);
+      state.childEnds.delete(event.operation);
+      const done = end.status === "completed";
+      settle(state, event.operation, "child", done ? "completed" : "failed", { output: end.output, error: end.error });
+      return remember(state, event, now);
+    }
+    case "PatchDelivered":
+      if (state.firstUndelivered !== undefined && event.count > state.firstUndelivered) {
+        const later = state.lastPatched !== undefined && state.lastPatched >= event.count;
+        state.firstUndelivered = later ? event.count : undefined;
+      }
+      return remember(state, event, now);
+    case "CancelDelivered":
+      if (state.cancel === undefined) throw illegal(state, event.type, "without a request");
+      state.cancel.delivered = true;
+      cancelOpen(state);
+      return remember(state, event, now);
+    case "DeadlineReached":
+      state.deadlineReached = true;
+      cancelOpen(state);
+      return remember(state, event, now);
+    case "LateResultRecorded":
+      if (state.open.has(event.operation)) throw illegal(state, event.type, `for ${event.operation}, which is not settled`);
+      return;
+
+    case "StepStarted":
+      open(state, event, "step", "running");
+      return remember(state, event, now);
+    case "TimerStarted":
+      open(state, event, "timer", "sleeping").dueAt = event.dueAt;
+      return remember(state, event, now);
+    case "SignalAwaited":
+      open(state, event, "signal", "waiting").dueAt = event.dueAt;
+      return remember(state, event, now);
+    case "ChildStarted": {
+      open(state, event, "child", "waiting").childRunId = event.childRunId;
+      addEffect(state, { id: `start:${event.operation}`, kind: "startChild", operation: event.operation });
+      if (event.detached) settle(state, event.operation, "child", "completed", { output: { v: event.childRunId } });
+      return remember(state, event, now);
+    }
+    case "BranchesStarted":
+      open(state, event, event.kind, "running");
+      return remember(state, event, now);
+    case "BranchesSettled": {
+      const branches = opened(state, event.operation, event.type);
+      settle(state, event.operation, branches.kind, event.error ? "failed" : "completed", { error: event.error });
+      return remember(state, event, now);
+    }
+    case "OperationCancelled": {
+      const operation = opened(state, event.operation, event.type);
+      cancelOperation(state, operation);
+      return remember(state, event, now);
+    }
+    case "StateSet":
+      state.patches.push(event.patch);
+      return remember(state, event, now);
+
+    case "RunCompleted":
+      return finish(state, "completed", event.output, undefined);
+    case "RunFailed":
+      return finish(state, "failed", undefined, event.error);
+    case "RunCancelled":
+      return finish(state, "cancelled", undefined, event.error);
+    case "RunTimedOut":
+      return finish(state, "timedOut", undefined, event.error);
+    default:
+      return never(event);
+  }
+}
+
+const remember = (state: RunState, event: Happening["event"], now: number): void => {
+  state.history.push({ event, now });
+};
+
+function open(state: RunState, event: { type: string; operation: string; name: string; parent?: string }, kind: OperationKind, status: OperationStatus): Operation {
+  if (state.operations.has(event.operation)) throw illegal(state, event.type, `for ${event.operation}, which exists`);
+  const operation: Operation = { id: event.operation, name: event.name, kind, status, attempts: 1, startedAt: state.at };
+  if (event.parent !== undefined) operation.parent = event.parent;
+  state.operations.set(operation.id, operation);
+  state.open.set(operation.id, operation);
+  return operation;
+}
+
+function opened(state: RunState, id: string, type: string, kind?: OperationKind): Operation {
+  const operation = state.open.get(id);
+  if (operation === undefined) throw illegal(state, type, `for ${id}, which is not open`);
+  if (kind !== undefined && operation.kind !== kind) throw illegal(state, type, `for ${id}, which is a ${operation.kind}`);
+  return operation;
+}
+
+function settle(state: RunState, id: string, kind: OperationKind, status: OperationStatus, result: Partial<Operation>): void {
+  const operation = opened(state, id, status, kind);
+  operation.status = status;
+  operation.finishedAt = state.at;
+  operation.nextAttemptAt = undefined;
+  if (result.output !== undefined) operation.output = result.output;
+  if (result.error !== undefined) operation.error = result.error;
+  if (result.signalId !== undefined) operation.signalId = result.signalId;
+  state.open.delete(id);
+}
+
+function cancelOperation(state: RunState, operation: Operation): void {
+  const wasChild = operation.kind === "child" ? operation.childRunId : undefined;
+  settle(state, operation.id, operation.kind, "cancelled", {});
+  if (wasChild !== undefined) addEffect(state, { id: `cancel:${operation.id}`, kind: "cancelChild", childRunId: wasChild });
+}
+
+/** Leaves forks open: they settle as their branches do. */
+function cancelOpen(state: RunState): void {
+  for (const operation of [...state.open.values()]) {
+    if (operation.kind !== "all" && operation.kind !== "any" && operation.kind !== "race") cancelOperation(state, operation);
+  }
+}
+
+function consume(state: RunState, signalId: string, type: string) {
+  const signal = state.signals.get(signalId);
+  if (!signal?.buffered) throw illegal(state, type, `for signal ${signalId}, which is not buffered`);
+  signal.buffered = false;
+  state.buffered.delete(signalId);
+  return signal;
+}
+
+function addEffect(state: RunState, effect: Effect): void {
+  state.effects.set(effect.id, effect);
+}
+
+function finish(state: RunState, status: FinishedStatus, output: Payload | undefined, error: RunError | undefined): void {
+  for (const operation of [...state.open.values()]) cancelOperation(state, operation);
+  state.phase = "finished";
+  state.lease = undefined;
+  state.finished = { status, at: state.at, output, error };
+  const parent = state.created.parent;
+  if (parent !== undefined) addEffect(state, { id: "parent", kind: "tellParent", ...parent });
+}
+
+function illegal(state: RunState, type: string, where: string): StepfoldError {
+  return new StepfoldError("IllegalEvent", `The journal of run ${state.runId} holds ${type} ${where} at sequence ${state.sequence}.`, {
+    runId: state.runId,
+    type,
+    sequence: state.sequence,
+  });
+}
+
+function never(event: never): never {
+  throw new StepfoldError("IllegalEvent", `Expected an event of this version, got ${JSON.stringify(event)}.`);
+}

@@ -1,0 +1,39 @@
+/**
+ * Names derived from other names: the same in every process and on every replay. Pure.
+ */
+import { createHash } from "node:crypto";
+import { StepfoldError } from "./errors.ts";
+import { NAME_LENGTH_MAX, RUN_ID_LENGTH_MAX } from "./limits.ts";
+
+/** 22 characters of `[A-Za-z0-9_-]` that depend on every part. */
+export function digest(...parts: readonly (string | number)[]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("base64url").slice(0, 22);
+}
+
+export const sha256 = (bytes: string | Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+/** The run that an idempotency key starts. */
+export const runIdOfKey = (workflow: string, key: string): string => `k-${digest("key", workflow, key)}`;
+
+/** The run that a child operation starts. */
+export const childRunId = (inc: string, operation: string): string => `c-${digest("child", inc, operation)}`;
+
+/** What a step's work may hand to other services: the same for each attempt of one step, and for no other step. */
+export const idempotencyKeyOf = (inc: string, operation: string): string => digest("step", inc, operation);
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+/** A lone surrogate is no text: it would not come back from storage as it was. */
+const isName = (name: unknown): name is string =>
+  typeof name === "string" && name.length >= 1 && name.length <= NAME_LENGTH_MAX && !CONTROL.test(name) && name.isWellFormed();
+
+/** Throws `InvalidName` unless `name` is 1–128 characters without control characters. */
+export function checkName(name: unknown, what: string): string {
+  if (isName(name)) return name;
+  throw new StepfoldError(
+    "InvalidName",
+    `Expected ${what} to be 1–${NAME_LENGTH_MAX} characters without control characters, got ${typeof name === "string" ? JSON.stringify(name.slice(0, 200)) : typeof name}.`,
+  );
+}
+
+export const isRunId = (runId: string): boolean => runId.length <= RUN_ID_LENGTH_MAX && /^[A-Za-z0-9._:~-]+$/.test(runId);

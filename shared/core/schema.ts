@@ -1,0 +1,20 @@
+/**
+ * Values checked by any Standard Schema (https://standardschema.dev: zod, valibot, arktype …).
+ */
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { StepfoldError } from "./errors.ts";
+
+export type Schema<T = unknown> = StandardSchemaV1<unknown, T>;
+
+/** What the schema makes of `value`. Throws `InvalidInput` with the paths that are wrong. */
+export async function validate<T>(schema: Schema<T>, value: unknown, what: string): Promise<T> {
+  const result = await schema["~standard"].validate(value);
+  if (result.issues === undefined) return result.value;
+  const issues = result.issues.map((issue) => ({ path: pathOf(issue), message: issue.message }));
+  const shown = issues.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)).join("; ");
+  throw new StepfoldError("InvalidInput", `Expected ${what} to hold its schema, but ${shown}`, { issues });
+}
+
+function pathOf(issue: StandardSchemaV1.Issue): string {
+  return (issue.path ?? []).map((key) => String(typeof key === "object" ? key.key : key)).join(".");
+}

@@ -1,0 +1,131 @@
+/**
+ * A run's state: what the fold of its journal says. Plain data and maps, no behaviour but what is derived.
+ * All times are epoch milliseconds.
+ */
+import type { RunError } from "./errors.ts";
+import type {
+  ChildFinished,
+  Command,
+  Delivery,
+  FinishedStatus,
+  LegStarted,
+  RunCreated,
+  RunStalled,
+  RunStatus,
+  StatePatched,
+  Usage,
+} from "./events.ts";
+import type { Payload } from "./json.ts";
+import type { Phase } from "./legality.ts";
+
+export type OperationKind = "step" | "timer" | "signal" | "child" | "all" | "any" | "race";
+export type OperationStatus = "pending" | "running" | "sleeping" | "waiting" | "completed" | "failed" | "cancelled";
+
+export interface Operation {
+  id: string;
+  name: string;
+  kind: OperationKind;
+  parent?: string;
+  status: OperationStatus;
+  /** Attempts begun; 1 for what is not a step. */
+  attempts: number;
+  startedAt: number;
+  finishedAt?: number;
+  /** A step between two attempts. */
+  nextAttemptAt?: number;
+  /** A timer's end, or a wait's timeout. */
+  dueAt?: number;
+  output?: Payload;
+  error?: RunError;
+  /** The error of the last failed attempt. */
+  attemptError?: RunError;
+  childRunId?: string;
+  signalId?: string;
+}
+
+export interface Signal {
+  signalId: string;
+  name: string;
+  payload?: Payload;
+  at: number;
+  sequence: number;
+  /** Not yet delivered or rejected. */
+  buffered: boolean;
+}
+
+/** What must leave the run after its entry is stored; each may be sent twice (J5, J10). */
+export type Effect =
+  | { id: string; kind: "startChild"; operation: string }
+  | { id: string; kind: "cancelChild"; childRunId: string }
+  | { id: string; kind: "tellParent"; runId: string; operation: string };
+
+/** What a replay goes through, in order, with the time that the code saw. */
+export interface Happening {
+  event: Delivery | Command | LegStarted | StatePatched;
+  now: number;
+}
+
+export interface RunState {
+  runId: string;
+  inc: string;
+  created: RunCreated;
+  createdAt: number;
+  phase: Phase;
+  /** The last folded entry. */
+  sequence: number;
+  at: number;
+  /** The sequence of the present claim; 0 before the first. */
+  generation: number;
+  lease?: { owner: string; until: number };
+  /** The owner has written something since its claim (J11). */
+  progressed: boolean;
+  startedAt?: number;
+  operations: Map<string, Operation>;
+  /** Operations that are not settled, in order of start. */
+  open: Map<string, Operation>;
+  signals: Map<string, Signal>;
+  /** Ids of buffered signals, in order of arrival. */
+  buffered: Set<string>;
+  requests: Set<string>;
+  /** Children's ends, by operation, that the code has not been told. */
+  childEnds: Map<string, ChildFinished>;
+  /** The published state, as the patches that make it up: its first value, the code's own, and those from outside. */
+  patches: Payload[];
+  /** The index of the first and of the last patch from outside that the code may not have seen. */
+  firstUndelivered?: number;
+  lastPatched?: number;
+  step?: string;
+  cancel?: { reason?: string; by?: string; at: number; delivered: boolean };
+  deadlineReached: boolean;
+  stalled?: RunStalled & { at: number };
+  effects: Map<string, Effect>;
+  history: Happening[];
+  finished?: { status: FinishedStatus; at: number; output?: Payload; error?: RunError };
+  retryCount: number;
+  usage: Usage;
+}
+
+/** The listed status (api.md): a fact of the state alone. */
+export function statusOf(state: RunState): RunStatus {
+  if (state.finished) return state.finished.status;
+  if (state.phase === "created") return "pending";
+  if (state.phase === "leased") return "running";
+  let sleeping = false;
+  for (const operation of state.open.values()) {
+    if (operation.status === "waiting") return "waiting";
+    if (operation.status === "sleeping") sleeping = true;
+  }
+  return sleeping ? "sleeping" : state.generation === 0 ? "pending" : "running";
+}
+
+/** The earliest time at which the run has something to do by itself, if any. */
+export function wakeAtOf(state: RunState): number | undefined {
+  if (state.finished) return undefined;
+  if (state.generation === 0) return state.created.startAt;
+  let wakeAt = state.deadlineReached ? undefined : state.created.deadline;
+  for (const operation of state.open.values()) {
+    const dueAt = operation.nextAttemptAt ?? operation.dueAt;
+    if (dueAt !== undefined && (wakeAt === undefined || dueAt < wakeAt)) wakeAt = dueAt;
+  }
+  return wakeAt;
+}

@@ -1,0 +1,112 @@
+/**
+ * `workflow(name, options?, handler)`: a definition. It does nothing by itself; hosts register what an entry module
+ * exports.
+ */
+import type { RunContext } from "./context.ts";
+import { type Duration, durationMs } from "./duration.ts";
+import { StepfoldError } from "./errors.ts";
+import { checkName } from "./ids.ts";
+import { LEG_MS } from "./limits.ts";
+import { type RetryOptions, retryPolicy } from "./retry.ts";
+import type { Schema } from "./schema.ts";
+
+export interface WorkflowOptions<I = unknown, O = unknown> {
+  /** A whole number from 1. Default 1. */
+  version?: number;
+  description?: string;
+  /** Checked when a run is started: what does not hold it is refused with the paths that are wrong. */
+  input?: Schema<I>;
+  /** Checked when the function returns. */
+  output?: Schema<O>;
+  /** The run's deadline, counted from its creation: then it ends `timedOut`. */
+  timeout?: Duration;
+  /** How long a finished run is kept. Default 30 days. */
+  retention?: Duration;
+  /** The default of each step: attempts = `maxRetries` + 1. */
+  maxRetries?: number;
+  /** The default timeout of each step's attempt. Default 1 minute. */
+  stepTimeout?: Duration;
+  /** The default retry policy of each step. */
+  retry?: RetryOptions;
+}
+
+export type Handler<I, O> = (run: RunContext, input: I) => Promise<O> | O;
+
+export interface Workflow<I = unknown, O = unknown> {
+  readonly kind: "workflow";
+  readonly name: string;
+  readonly version: number;
+  readonly options: WorkflowOptions<I, O>;
+  readonly handler: Handler<I, O>;
+}
+
+/** Any workflow, whatever its input and output. */
+// biome-ignore lint/suspicious/noExplicitAny: input and output are in- and covariant at once
+export type AnyWorkflow = Workflow<any, any>;
+
+export function workflow<I, O>(name: string, handler: Handler<I, O>): Workflow<I, O>;
+export function workflow<I, O>(name: string, options: WorkflowOptions<I, O>, handler: Handler<NoInfer<I>, O>): Workflow<I, O>;
+export function workflow<I, O>(name: string, ...rest: [Handler<I, O>] | [WorkflowOptions<I, O>, Handler<I, O>]): Workflow<I, O> {
+  const [options, handler] = rest.length === 1 ? [{}, rest[0]] : rest;
+  checkName(name, "a workflow's name");
+  if (typeof handler !== "function") throw new StepfoldError("InvalidOptions", `Expected workflow ${JSON.stringify(name)} to have a function, got ${typeof handler}.`);
+  checkOptions(name, options);
+  return { kind: "workflow", name, version: options.version ?? 1, options, handler };
+}
+
+function checkOptions(name: string, options: WorkflowOptions): void {
+  const where = `of workflow ${JSON.stringify(name)}`;
+  const { version, maxRetries } = options;
+  if (version !== undefined && !(Number.isInteger(version) && version >= 1))
+    throw new StepfoldError("InvalidOptions", `Expected the version ${where} to be a whole number from 1, got ${version}.`);
+  if (maxRetries !== undefined && !(Number.isInteger(maxRetries) && maxRetries >= 0))
+    throw new StepfoldError("InvalidOptions", `Expected maxRetries ${where} to be a whole number from 0, got ${maxRetries}.`);
+  for (const duration of [options.timeout, options.retention]) if (duration !== undefined) durationMs(duration);
+  if (options.stepTimeout !== undefined) checkStepTimeout(durationMs(options.stepTimeout), LEG_MS, where);
+  retryPolicy(options.retry);
+}
+
+/** A step must fit into a leg (J11). */
+export function checkStepTimeout(timeoutMs: number, legMs: number, where: string): number {
+  if (timeoutMs <= legMs) return timeoutMs;
+  throw new StepfoldError(
+    "StepTimeoutTooLong",
+    `Expected the step timeout ${where} to fit into a leg of ${legMs} ms, got ${timeoutMs} ms. Give its group a longer leg, or let the work be a child run or an outside worker.`,
+    { timeoutMs, legMs },
+  );
+}
+
+export const isWorkflow = (value: unknown): value is AnyWorkflow =>
+  typeof value === "object" && value !== null && (value as { kind?: unknown }).kind === "workflow" && typeof (value as { handler?: unknown }).handler === "function";
+
+/** The workflows of a process, by name and version. */
+export class Registry {
+  readonly #byName = new Map<string, AnyWorkflow[]>();
+
+  constructor(workflows: Iterable<unknown>) {
+    for (const candidate of new Set(workflows)) if (isWorkflow(candidate)) this.#add(candidate);
+  }
+
+  #add(added: AnyWorkflow): void {
+    const versions = this.#byName.get(added.name) ?? [];
+    if (versions.some((other) => other.version === added.version))
+      throw new StepfoldError("DuplicateWorkflow", `Expected one workflow ${JSON.stringify(added.name)} of version ${added.version}, got two. Give one another name or version.`);
+    versions.push(added);
+    versions.sort((left, right) => right.version - left.version);
+    this.#byName.set(added.name, versions);
+  }
+
+  /** The given version, or the latest. */
+  find(name: string, version?: number): AnyWorkflow | undefined {
+    const versions = this.#byName.get(name);
+    return version === undefined ? versions?.[0] : versions?.find((candidate) => candidate.version === version);
+  }
+
+  versions(name: string): AnyWorkflow[] {
+    return this.#byName.get(name) ?? [];
+  }
+
+  names(): string[] {
+    return [...this.#byName.keys()].sort();
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * What a host decides for the engine: who it is, how long its legs are, and which workflows it knows.
+ */
+import {
+  CLOCK_SKEW_MS,
+  LEG_MS,
+  MESSAGE_DELAY_MS_MAX,
+  RESIDENT_RUNS_MAX,
+  SWEEP_AFTER_MS,
+} from "../core/limits.ts";
+import { Registry } from "../core/workflow.ts";
+import type { Log } from "../core/context.ts";
+import type { Ports } from "./parts.ts";
+import { Residents } from "./residents.ts";
+
+export interface Settings {
+  /** This process, in claims. */
+  owner: string;
+  /** Changes whenever the workflows' code does: what stalled is tried again by other code only. */
+  codeHash: string;
+  /** A leg's length; a function's time-out less what closing takes. */
+  legMs: number;
+  skewMs: number;
+  /** Delays above this go to the scheduler. */
+  messageDelayMsMax: number;
+  sweepAfterMs: number;
+  /** Whether a lease's owner is known to be gone, so that its lease holds nobody up. */
+  isDead(owner: string): boolean;
+}
+
+/** Everything that the engine's functions need: the ports, the workflows, the settings, and what is in memory. */
+export interface Engine extends Ports {
+  registry: Registry;
+  settings: Settings;
+  log: Log;
+  residents: Residents;
+}
+
+export function createEngine(
+  ports: Ports,
+  options: { workflows: Iterable<unknown>; log: Log; settings: Partial<Settings> & Pick<Settings, "owner" | "codeHash">; residentRunsMax?: number },
+): Engine {
+  const settings: Settings = {
+    legMs: LEG_MS,
+    skewMs: CLOCK_SKEW_MS,
+    messageDelayMsMax: MESSAGE_DELAY_MS_MAX,
+    sweepAfterMs: SWEEP_AFTER_MS,
+    isDead: () => false,
+    ...options.settings,
+  };
+  return {
+    ...ports,
+    registry: new Registry(options.workflows),
+    settings,
+    log: options.log,
+    residents: new Residents(options.residentRunsMax ?? RESIDENT_RUNS_MAX),
+  };
+}
