@@ -1,0 +1,128 @@
+/**
+ * What each function may do: exact actions on exact resources, one named list a function. A call that an adapter
+ * gains has to be added here, and the end-to-end test with IAM enforced tells when it was forgotten.
+ */
+import { Stack } from "aws-cdk-lib";
+import * as iam from "aws-cdk-lib/aws-iam";
+import type * as sqs from "aws-cdk-lib/aws-sqs";
+import { TABLE_SCHEMA } from "../shared/adapters/aws/names.ts";
+import type { Queues } from "./queues.ts";
+import type { Schedules } from "./schedules.ts";
+import type { Storage } from "./storage.ts";
+
+export interface Resources {
+  storage: Storage;
+  queues: Queues;
+  schedules: Schedules;
+}
+
+const allow = (actions: string[], resources: string[], conditions?: Record<string, unknown>) =>
+  new iam.PolicyStatement({ actions, resources, ...(conditions ? { conditions } : {}) });
+
+/** Starts, reads, changes, lists and removes runs; sends their wakes and signals. */
+export function apiGrants({ storage, queues, schedules }: Resources): iam.PolicyStatement[] {
+  return [
+    allow(
+      [...readAndAppend, "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"],
+      [storage.table.tableArn],
+    ),
+    allow(["dynamodb:Query"], [indexArn(storage, "list")]),
+    send(queues.work.queue, queues.signals.queue),
+    allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [blobs(storage)]),
+    listBlobs(storage),
+    ...makeSchedules(schedules, [
+      "scheduler:CreateSchedule",
+      "scheduler:GetSchedule",
+      "scheduler:DeleteSchedule",
+    ]),
+  ];
+}
+
+/** Advances runs. Users add what their own code needs. */
+export function advanceGrants({ storage, queues, schedules }: Resources): iam.PolicyStatement[] {
+  return [
+    allow([...readAndAppend, "dynamodb:BatchGetItem"], [storage.table.tableArn]),
+    send(queues.work.queue, queues.signals.queue),
+    receive(queues.work.queue),
+    allow(["s3:GetObject", "s3:PutObject"], [blobs(storage)]),
+    listBlobs(storage),
+    ...makeSchedules(schedules, [
+      "scheduler:CreateSchedule",
+      "scheduler:GetSchedule",
+      "scheduler:DeleteSchedule",
+    ]),
+  ];
+}
+
+/** Appends signals to journals and wakes their runs. */
+export function signalsGrants({ storage, queues }: Resources): iam.PolicyStatement[] {
+  return [
+    allow([...readAndAppend], [storage.table.tableArn]),
+    send(queues.work.queue),
+    receive(queues.signals.queue),
+    allow(["s3:GetObject", "s3:PutObject"], [blobs(storage)]),
+    listBlobs(storage),
+  ];
+}
+
+/** Finds runs whose wake was lost, backs their `dueAt` off, and wakes them. */
+export function sweepGrants({ storage, queues }: Resources): iam.PolicyStatement[] {
+  return [
+    allow(["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], [storage.table.tableArn]),
+    allow(["dynamodb:Query"], [indexArn(storage, "due")]),
+    send(queues.work.queue),
+  ];
+}
+
+/** Starts runs and passes signals on, as asked by other AWS services. */
+export function triggersGrants({ storage, queues }: Resources): iam.PolicyStatement[] {
+  return [
+    allow([...readAndAppend], [storage.table.tableArn]),
+    send(queues.work.queue, queues.signals.queue),
+    receive(queues.triggers.queue),
+    allow(["s3:GetObject", "s3:PutObject"], [blobs(storage)]),
+    listBlobs(storage),
+  ];
+}
+
+const readAndAppend = [
+  "dynamodb:GetItem",
+  "dynamodb:PutItem",
+  "dynamodb:Query",
+  "dynamodb:UpdateItem",
+] as const;
+
+const indexArn = ({ table }: Storage, index: keyof typeof TABLE_SCHEMA.indexes) =>
+  `${table.tableArn}/index/${TABLE_SCHEMA.indexes[index].name}`;
+
+const blobs = ({ bucket }: Storage) => bucket.arnForObjects("*");
+
+/** Without it, S3 answers a missing blob with 403 instead of 404. */
+const listBlobs = ({ bucket }: Storage) => allow(["s3:ListBucket"], [bucket.bucketArn]);
+
+const send = (...queues: sqs.IQueue[]) =>
+  allow(
+    ["sqs:SendMessage"],
+    queues.map((queue) => queue.queueArn),
+  );
+
+/** What Lambda's poller needs. */
+const receive = (queue: sqs.IQueue) =>
+  allow(
+    ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"],
+    [queue.queueArn],
+  );
+
+function makeSchedules({ group, role }: Schedules, actions: string[]): iam.PolicyStatement[] {
+  const ofGroup = Stack.of(group).formatArn({
+    service: "scheduler",
+    resource: "schedule",
+    resourceName: `${group.scheduleGroupName}/*`,
+  });
+  return [
+    allow(actions, [ofGroup]),
+    allow(["iam:PassRole"], [role.roleArn], {
+      StringEquals: { "iam:PassedToService": "scheduler.amazonaws.com" },
+    }),
+  ];
+}

@@ -1,0 +1,176 @@
+/**
+ * `new Stepfold(this, "Flows", { entry: "workflows/index.ts" })`: everything that runs a user's workflows in their
+ * own account. It holds no server; idle, it costs its storage, its alarms and the sweep's invocation once a minute.
+ *
+ * 1. No path is open: callers sign with IAM, or bring a token of the issuer that `auth` names.
+ * 2. No function may do more than its list in `grants.ts`; users' own permissions go to `advance` alone.
+ * 3. The table and the bucket stay when the stack goes, unless `removalPolicy` says otherwise.
+ */
+import { CfnOutput, Duration, RemovalPolicy } from "aws-cdk-lib";
+import type * as apigateway from "aws-cdk-lib/aws-apigatewayv2";
+import type * as dynamodb from "aws-cdk-lib/aws-dynamodb";
+import type * as iam from "aws-cdk-lib/aws-iam";
+import type * as lambda from "aws-cdk-lib/aws-lambda";
+import * as logs from "aws-cdk-lib/aws-logs";
+import type * as s3 from "aws-cdk-lib/aws-s3";
+import type * as sns from "aws-cdk-lib/aws-sns";
+import type * as sqs from "aws-cdk-lib/aws-sqs";
+import { Construct } from "constructs";
+import { environmentOf } from "../shared/adapters/aws/names.ts";
+import { StepfoldError } from "../shared/core/errors.ts";
+import { LEG_MS, LEG_MS_MAX, MESSAGE_DELAY_MS_MAX } from "../shared/core/limits.ts";
+import { Alarms } from "./alarms.ts";
+import { resolveEntry } from "./bundle.ts";
+import { Functions, INTAKE_TIMEOUT } from "./functions.ts";
+import type { Resources } from "./grants.ts";
+import { type Auth, HttpEndpoint, type Throttle } from "./http-api.ts";
+import { Queues } from "./queues.ts";
+import { Schedules } from "./schedules.ts";
+import { Storage } from "./storage.ts";
+
+const MESSAGE_DELAY_MAX_MS = "STEPFOLD_MESSAGE_DELAY_MAX_MS";
+const SWEEP_AFTER_MS = "STEPFOLD_SWEEP_AFTER_MS";
+
+export interface StepfoldProps {
+  /** The module whose exports are the workflows, relative to the directory from which cdk runs. */
+  entry: string;
+  /** Who may call the API: IAM principals (see `grantInvoke`), or holders of a token. Default: `"iam"`. */
+  auth?: Auth;
+  /** How long one stretch of a run may last, and so how long a crash may delay it. Default: 2 minutes; at most 15. */
+  legTimeout?: Duration;
+  /** Of the function that runs the workflows, in MB. Default: 1024. */
+  memorySize?: number;
+  /** Environment variables for the workflows' code. */
+  environment?: Record<string, string>;
+  /** Default: one month. */
+  logRetention?: logs.RetentionDays;
+  /** Of the table and the bucket. Default: `RETAIN`. A bucket that still holds blobs must be emptied to be destroyed. */
+  removalPolicy?: RemovalPolicy;
+  /** When large payloads expire. Default: 425 days, the longest that a run's rows stay without being extended. */
+  blobExpiration?: Duration;
+  /** Default: 1,000 requests a second, 2,000 in a burst. */
+  throttle?: Throttle;
+  /** Told of every alarm. */
+  alarmTopic?: sns.ITopic;
+  /** Timers further off than this use EventBridge Scheduler, nearer ones a message's delay. Default and maximum: 15 minutes. */
+  messageDelayMax?: Duration;
+  /** How long after a run should have moved by itself the sweep looks at it. Default: 1 minute. */
+  sweepAfter?: Duration;
+}
+
+export class Stepfold extends Construct {
+  /** The HTTP API. */
+  readonly api: apigateway.HttpApi;
+  /** Runs the workflows: what their code needs is granted to it. */
+  readonly advance: lambda.Function;
+  /** The journal. */
+  readonly table: dynamodb.Table;
+  /** Payloads too large for the journal. */
+  readonly bucket: s3.Bucket;
+  /** Takes `{workflow, input, idempotencyKey?}` and `{runId, signal, payload, signalId?}` from other AWS services. */
+  readonly triggersQueue: sqs.Queue;
+  readonly alarms: Alarms;
+  readonly #endpoint: HttpEndpoint;
+
+  constructor(scope: Construct, id: string, props: StepfoldProps) {
+    super(scope, id);
+    const legTimeout = checkedLegTimeout(props.legTimeout ?? Duration.millis(LEG_MS));
+    const logRetention = props.logRetention ?? logs.RetentionDays.ONE_MONTH;
+    const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN;
+
+    const storage = new Storage(this, "Storage", { removalPolicy, blobExpiration: props.blobExpiration });
+    const queues = new Queues(this, "Queues", { legTimeout, intakeTimeout: INTAKE_TIMEOUT });
+    const schedules = new Schedules(this, "Schedules", { workQueue: queues.work.queue });
+    const resources = { storage, queues, schedules };
+    const functions = new Functions(this, "Functions", {
+      ...resources,
+      workflowsPath: resolveEntry(props.entry),
+      legTimeout,
+      logRetention,
+      memorySize: props.memorySize ?? 1024,
+      userEnvironment: props.environment ?? {},
+      environment: { ...environment(resources), ...timing(props) },
+    });
+    this.#endpoint = new HttpEndpoint(this, "Http", {
+      handler: functions.api,
+      auth: props.auth ?? "iam",
+      throttle: props.throttle ?? { rateLimit: 1_000, burstLimit: 2_000 },
+      logRetention,
+    });
+    this.alarms = new Alarms(this, "Alarms", { queues, functions, topic: props.alarmTopic });
+
+    this.api = this.#endpoint.api;
+    this.advance = functions.advance;
+    this.table = storage.table;
+    this.bucket = storage.bucket;
+    this.triggersQueue = queues.triggers.queue;
+    this.#output("ApiUrl", "The HTTP API of the runs.", this.#endpoint.url);
+    this.#output("TableName", "The journal.", storage.table.tableName);
+    this.#output("BucketName", "Payloads too large for the journal.", storage.bucket.bucketName);
+    this.#output("ScheduleGroupName", "Long timers.", schedules.group.scheduleGroupName);
+    this.#output("SweepFunctionName", "Wakes runs whose wake was lost.", functions.sweep.functionName);
+    for (const { name, queue, deadLetters } of queues.all) {
+      const title = `${name[0]!.toUpperCase()}${name.slice(1)}`;
+      this.#output(`${title}QueueUrl`, `The ${name} queue.`, queue.queueUrl);
+      this.#output(
+        `${title}DeadLettersUrl`,
+        `What the ${name} queue could not deliver.`,
+        deadLetters.queueUrl,
+      );
+    }
+  }
+
+  /** Lets an IAM principal call the API. */
+  grantInvoke(grantee: iam.IGrantable): void {
+    this.#endpoint.grantInvoke(grantee);
+  }
+
+  /** Lets the workflows' code do more; `bucket.grantRead(flows.advance)` and the like do the same. */
+  grantAdvance(...statements: iam.PolicyStatement[]): void {
+    for (const statement of statements) this.advance.addToRolePolicy(statement);
+  }
+
+  #output(name: string, description: string, value: string): void {
+    const logicalId = `${this.node.id.replace(/[^A-Za-z0-9]/g, "")}${name}`;
+    new CfnOutput(this, name, { description, value }).overrideLogicalId(logicalId);
+  }
+}
+
+function environment({ storage, queues, schedules }: Resources): Record<string, string> {
+  return environmentOf({
+    table: storage.table.tableName,
+    bucket: storage.bucket.bucketName,
+    workQueueUrl: queues.work.queue.queueUrl,
+    workQueueArn: queues.work.queue.queueArn,
+    signalsQueueUrl: queues.signals.queue.queueUrl,
+    scheduleGroup: schedules.group.scheduleGroupName,
+    scheduleRoleArn: schedules.role.roleArn,
+  });
+}
+
+/** Only what was set: the functions' own defaults are the engine's limits. */
+function timing({ messageDelayMax, sweepAfter }: StepfoldProps): Record<string, string> {
+  if (messageDelayMax && messageDelayMax.toMilliseconds() > MESSAGE_DELAY_MS_MAX) {
+    throw outOfRange(
+      "messageDelayMax",
+      "at most 15 minutes, which is what SQS can delay a message",
+      messageDelayMax,
+    );
+  }
+  return {
+    ...(messageDelayMax ? { [MESSAGE_DELAY_MAX_MS]: String(messageDelayMax.toMilliseconds()) } : {}),
+    ...(sweepAfter ? { [SWEEP_AFTER_MS]: String(sweepAfter.toMilliseconds()) } : {}),
+  };
+}
+
+function checkedLegTimeout(legTimeout: Duration): Duration {
+  if (legTimeout.toMilliseconds() > LEG_MS_MAX) {
+    throw outOfRange("legTimeout", "at most 15 minutes, which is what Lambda allows", legTimeout);
+  }
+  return legTimeout;
+}
+
+const outOfRange = (name: string, expected: string, got: Duration) =>
+  new StepfoldError("InvalidDuration", `Expected ${name} to be ${expected}, got ${got.toHumanString()}.`, {
+    name,
+  });

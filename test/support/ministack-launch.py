@@ -1,0 +1,55 @@
+"""Starts MiniStack with what it lacks for Stepfold's end-to-end test. It reaches into private names of the version
+that `ministack.ts` pins, and fails at once when one of them is gone.
+
+1. Schedules and rules fire within a quarter of a second of their time; on its own, MiniStack looks every ten.
+2. A table made by CloudFormation has its TTL, and says that its indexes are active.
+3. A Lambda call that logs nothing does not wait for its log.
+4. No second port is opened beside the one that was asked for.
+"""
+
+from ministack import app
+from ministack.core import lambda_runtime
+from ministack.services import dynamodb, eventbridge, scheduler
+from ministack.services.cloudformation import provisioners
+
+TICK_SECONDS = 0.25
+LOG_WAITS_SECONDS = (0.003, 0.002, 0.25)
+
+
+def patch(module, name, value):
+    if not hasattr(module, name):
+        raise SystemExit(f"Expected {module.__name__}.{name} to exist: is this the pinned MiniStack?")
+    setattr(module, name, value)
+
+
+def table_handlers():
+    for value in vars(provisioners).values():
+        handlers = value.get("AWS::DynamoDB::Table") if isinstance(value, dict) else None
+        if isinstance(handlers, dict) and "create" in handlers:
+            return handlers
+    raise SystemExit("Expected a provisioner of AWS::DynamoDB::Table: is this the pinned MiniStack?")
+
+
+def with_ttl(create):
+    def create_table(logical_id, properties, stack_name):
+        result = create(logical_id, properties, stack_name)
+        name = result[0]
+        ttl = properties.get("TimeToLiveSpecification")
+        if ttl:
+            enabled = str(ttl.get("Enabled", True)).lower() == "true"
+            specification = {"AttributeName": ttl.get("AttributeName"), "Enabled": enabled}
+            dynamodb._update_ttl({"TableName": name, "TimeToLiveSpecification": specification})
+        for index in dynamodb._tables[name].get("GlobalSecondaryIndexes") or []:
+            index.setdefault("IndexStatus", "ACTIVE")
+        return result
+
+    return create_table
+
+
+patch(scheduler, "_SCHEDULE_TICK_INTERVAL", TICK_SECONDS)
+patch(eventbridge, "_SCHEDULER_TICK_INTERVAL", TICK_SECONDS)
+lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = LOG_WAITS_SECONDS
+patch(app, "_port_is_bindable", lambda _host, _port: False)
+handlers = table_handlers()
+handlers["create"] = with_ttl(handlers["create"])
+app.main()
