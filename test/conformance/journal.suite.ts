@@ -675,9 +675,10 @@ function costing(test: Test): void {
     expect(await writeUnits(port, () => port.journal.create(aNewRun(port.clock)))).toBe(3);
   });
 
-  test("a run with an owner costs one write unit more: the owner index", async (port) => {
-    const created = { ...aNewRun(port.clock).created, owner: "ann" };
-    expect(await writeUnits(port, () => port.journal.create(aNewRun(port.clock, { created })))).toBe(4);
+  test("owner, tags and parent cost no index of their own", async (port) => {
+    const parent = { runId: "the-parent", operation: "c.1" };
+    const created = { ...aNewRun(port.clock).created, owner: "ann", tags: { shop: "basel" }, parent };
+    expect(await writeUnits(port, () => port.journal.create(aNewRun(port.clock, { created })))).toBe(3);
   });
 
   test("a create with a large input costs its own item and the header's 3", async (port) => {

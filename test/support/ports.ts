@@ -101,7 +101,7 @@ export function aNewRun(clock: Clock, change: Partial<NewRun> = {}): NewRun {
 export function anEntry(
   clock: Clock,
   sequence: number,
-  events: RunEvent[] = [{ type: "PatchDelivered" }],
+  events: RunEvent[] = [{ type: "LegParked" }],
 ): Entry {
   return { sequence, at: clock.now() + sequence, generation: 1, nonce: clock.id(), events };
 }

@@ -1,0 +1,52 @@
+/**
+ * What a header is and becomes, for the adapters that keep it as a value. Pure.
+ *
+ * 1. A header above one write unit leaves its payloads to an entry 0 of its own; a smaller one is entry 0.
+ * 2. A projection keeps what it does not name, and removes what it sets to null.
+ */
+import type { Entry, RunCreated } from "../../core/events.ts";
+import { WRITE_UNIT_BYTES } from "../../core/limits.ts";
+import type { Header, NewRun, Projection } from "../../ports/journal.ts";
+import { headerBytes } from "./billing.ts";
+
+/** The entry that a run begins with. */
+export function entryZero(run: Pick<NewRun, "createdAt" | "nonce" | "created">): Entry {
+  return { sequence: 0, at: run.createdAt, generation: 0, nonce: run.nonce, events: [run.created] };
+}
+
+export function newHeader(run: NewRun): { header: Header; bytes: number; isSplit: boolean } {
+  const whole = headerBytes(run, run.created);
+  const isSplit = whole > WRITE_UNIT_BYTES;
+  const created = isSplit ? withoutPayloads(run.created) : run.created;
+  const header: Header = {
+    runId: run.runId,
+    inc: run.inc,
+    created,
+    createdAt: run.createdAt,
+    requestHash: run.requestHash,
+    status: "pending",
+    headerSequence: 0,
+    dueAt: run.dueAt,
+    updatedAt: run.createdAt,
+    expiresAt: run.expiresAt,
+  };
+  return { header, bytes: isSplit ? headerBytes(run, created) : whole, isSplit };
+}
+
+function withoutPayloads(created: RunCreated): RunCreated {
+  const { input: _input, state: _state, definition: _definition, ...rest } = created;
+  return rest;
+}
+
+export function projected(header: Header, projection: Projection): Header {
+  const { dueAt, wakeAt, ...set } = projection;
+  const next: Header = { ...header };
+  for (const [field, value] of Object.entries(set))
+    if (value !== undefined) Object.assign(next, { [field]: value });
+  if (dueAt === null) delete next.dueAt;
+  else if (dueAt !== undefined) next.dueAt = dueAt;
+  if (wakeAt === null) delete next.wakeAt;
+  else if (wakeAt !== undefined) next.wakeAt = wakeAt;
+  if (next.stalled === false) delete next.stalled;
+  return next;
+}
