@@ -41,7 +41,7 @@ export function apiGrants({ storage, queues, schedules }: Resources): iam.Policy
 /** Advances runs. Users add what their own code needs. */
 export function advanceGrants({ storage, queues, schedules }: Resources): iam.PolicyStatement[] {
   return [
-    allow([...readAndAppend, "dynamodb:BatchGetItem"], [storage.table.tableArn]),
+    allow([...readAndAppend], [storage.table.tableArn]),
     send(queues.work.queue, queues.signals.queue),
     receive(queues.work.queue),
     allow(["s3:GetObject", "s3:PutObject"], [blobs(storage)]),

@@ -240,7 +240,7 @@ describe("grants", () => {
       ],
       FunctionsAdvanceRole: [
         ...own("Advance"),
-        `${readAndAppend} dynamodb:BatchGetItem on <StorageJournal.Arn>`,
+        `${readAndAppend} on <StorageJournal.Arn>`,
         "sqs:SendMessage on <QueuesWork.Arn>, <QueuesSignals.Arn>",
         `${receive} on <QueuesWork.Arn>`,
         "s3:GetObject s3:PutObject on <StorageBlobs.Arn>/*",

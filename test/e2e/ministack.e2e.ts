@@ -1,0 +1,273 @@
+/**
+ * The real template, deployed by `cdk deploy` into MiniStack with IAM enforced, and used over HTTP as its users would.
+ *
+ * Every link is crossed at least once: API → journal → work queue → advance; Scheduler → work queue; API → signals
+ * queue → signals; EventBridge rule → triggers queue → triggers; rule → sweep; every queue → its dead letters. A grant
+ * that is missing shows as an AccessDenied, which the last test looks for.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  type Answer,
+  type Credentials,
+  type Deployment,
+  deploy,
+  type Outputs,
+} from "./ministack-deployment.ts";
+import { type DeployedResources, resourcesOf } from "./ministack-resources.ts";
+
+/** Longer than a schedule's head start (one minute), so that the Scheduler has to wake it. */
+const NAP_SECONDS = 66;
+const SOON_MS = 20_000;
+/** As the app sets it. */
+const SWEEP_AFTER_MS = 5_000;
+
+let deployment: Deployment;
+let outputs: Outputs;
+let resources: DeployedResources;
+let caller: Credentials;
+let napping: string;
+
+beforeAll(async () => {
+  deployment = await deploy();
+  outputs = deployment.outputs;
+  resources = resourcesOf(deployment);
+  caller = await deployment.assume(outputs.CallerArn);
+  napping = await start("nap", { duration: `${NAP_SECONDS}s` });
+});
+afterAll(() => deployment?.stop());
+
+describe("who may call", () => {
+  test("nobody without credentials", async () => {
+    expect((await deployment.api("GET", "/runs")).status).toBe(403);
+    expect((await deployment.api("POST", "/runs", { body: { workflow: "greet" } })).status).toBe(403);
+    expect((await deployment.api("GET", "/")).status).toBe(403);
+  });
+
+  test("nobody with a forged signature", async () => {
+    const forged = { ...caller, secretAccessKey: "guessed" };
+    expect((await deployment.api("GET", "/runs", { as: forged })).status).toBe(403);
+  });
+
+  test("no role that was not granted it", async () => {
+    const stranger = await deployment.assume(outputs.StrangerArn);
+    expect((await deployment.api("GET", "/runs", { as: stranger })).status).toBe(403);
+  });
+
+  test("a role that was", async () => {
+    expect((await call("GET", "/runs")).status).toBe(200);
+  });
+});
+
+describe("runs", () => {
+  test("complete, and are listed", async () => {
+    const body = { workflow: "greet", input: { name: "Ada" } };
+    const started = await call("POST", "/runs", body, { Prefer: "wait=20" });
+    expect(started).toMatchObject({ status: 201, body: { status: "completed", output: "hello Ada" } });
+    const listed = await call("GET", "/runs?workflow=greet&status=completed");
+    expect(listed.body.items.map((item: { runId: string }) => item.runId)).toContain(started.body.runId);
+  });
+
+  test("keep what is too large for the journal in the bucket, and are removed with it", async () => {
+    const text = "0123456789".repeat(5_000);
+    const runId = await start("echo", { text });
+    expect((await finished(runId)).output).toBe(text + text);
+    expect(await resources.blobKeys(runId)).not.toEqual([]);
+    expect((await call("DELETE", `/runs/${runId}`)).status).toBe(204);
+    expect((await call("GET", `/runs/${runId}`)).status).toBe(404);
+    expect(await resources.blobKeys(runId)).toEqual([]);
+  });
+
+  test("start and await child runs", async () => {
+    expect(await finished(await start("family", { name: "Bob" }))).toMatchObject({
+      status: "completed",
+      output: "hello Bob",
+    });
+  });
+
+  test("are cancelled while they wait", async () => {
+    const runId = await waiting("order");
+    expect(await call("POST", `/runs/${runId}/cancel`, { reason: "changed my mind" })).toMatchObject({
+      status: 202,
+    });
+    expect(await finished(runId)).toMatchObject({ status: "cancelled" });
+  });
+});
+
+describe("signals", () => {
+  test("arrive through the API", async () => {
+    const runId = await waiting("order");
+    expect(await call("POST", `/runs/${runId}/signals/paid`, { amount: 1 })).toMatchObject({ status: 202 });
+    expect(await finished(runId)).toMatchObject({ status: "completed", output: { paid: { amount: 1 } } });
+  });
+
+  test("arrive by a message on the triggers queue", async () => {
+    const runId = await waiting("order");
+    await resources.sendMessage(outputs.FlowsTriggersQueueUrl, {
+      runId,
+      signal: "paid",
+      payload: { amount: 2 },
+    });
+    expect(await finished(runId)).toMatchObject({ status: "completed", output: { paid: { amount: 2 } } });
+  });
+
+  test("arrive by an EventBridge rule", async () => {
+    const runId = await waiting("order");
+    await resources.putEvent("Paid", { runId, amount: 3 });
+    expect(await finished(runId)).toMatchObject({ status: "completed", output: { paid: { amount: 3 } } });
+  });
+});
+
+describe("triggers", () => {
+  test("start a run once for a key, however often they come", async () => {
+    const message = { workflow: "greet", input: { name: "Queue" }, idempotencyKey: "message-1" };
+    await resources.sendMessage(outputs.FlowsTriggersQueueUrl, message);
+    await resources.sendMessage(outputs.FlowsTriggersQueueUrl, message);
+    expect(await outputsOf("greet", "hello Queue", 1)).toHaveLength(1);
+  });
+
+  test("start a run by an EventBridge rule", async () => {
+    await resources.putEvent("Visited", { name: "Event" });
+    expect(await outputsOf("greet", "hello Event", 1)).toHaveLength(1);
+  });
+});
+
+describe("timers", () => {
+  test("of a month are a schedule, which goes when the run is cancelled", async () => {
+    const runId = await start("nap", { duration: "30 days" });
+    const due = Date.now() + 30 * 86_400_000;
+    const schedule = await eventually("its schedule", async () => (await resources.schedulesOf(runId))[0]);
+    const at = Date.parse(`${/^at\((.+)\)$/.exec(schedule.ScheduleExpression!)![1]}Z`);
+    expect(Math.abs(at - (due - 60_000))).toBeLessThan(10_000);
+    expect(schedule).toMatchObject({
+      ActionAfterCompletion: "DELETE",
+      FlexibleTimeWindow: { Mode: "OFF" },
+      Target: {
+        Arn: expect.stringContaining("QueuesWork"),
+        RoleArn: expect.stringContaining("SchedulesRole"),
+      },
+    });
+    await call("POST", `/runs/${runId}/cancel`);
+    expect(await finished(runId)).toMatchObject({ status: "cancelled" });
+    await eventually(
+      "the schedule to go",
+      async () => (await resources.schedulesOf(runId)).length === 0 || undefined,
+    );
+  });
+});
+
+describe("what goes wrong", () => {
+  test("a message that nothing can be done with ends in the dead letters of its queue", async () => {
+    const poison = `not a message ${Date.now()}`;
+    const queues = [
+      [outputs.FlowsTriggersQueueUrl, outputs.FlowsTriggersDeadLettersUrl],
+      [outputs.FlowsWorkQueueUrl, outputs.FlowsWorkDeadLettersUrl],
+      [outputs.FlowsSignalsQueueUrl, outputs.FlowsSignalsDeadLettersUrl],
+    ] as const;
+    const dead = queues.map(([queue, deadLetters]) =>
+      resources.withShortVisibility(queue, async () => {
+        await resources.sendMessage(queue, poison);
+        return eventually(`dead letters of ${queue}`, () => resources.receiveBody(deadLetters), 60_000);
+      }),
+    );
+    expect(await Promise.all(dead)).toEqual([poison, poison, poison]);
+  });
+
+  test("a run whose wake was lost is woken by the sweep", async () => {
+    const runId = await resources.losingWakes(() => start("greet", { name: "Lost" }));
+    await sleep(2_000);
+    expect((await call("GET", `/runs/${runId}`)).body.status).toBe("pending");
+    await sleep(SWEEP_AFTER_MS);
+    await resources.invokeSweep();
+    expect(await finished(runId)).toMatchObject({ status: "completed", output: "hello Lost" });
+  });
+});
+
+test("the table expires its items", async () => {
+  expect(await resources.timeToLive()).toEqual({ AttributeName: "ttl", TimeToLiveStatus: "ENABLED" });
+});
+
+test("a nap longer than a message can be delayed ends on time, woken by the Scheduler", async () => {
+  const run = await finished(napping, 90_000);
+  expect(run).toMatchObject({ status: "completed", output: "rested" });
+  const tookMs = Date.parse(run.finishedAt) - Date.parse(run.createdAt);
+  expect(tookMs).toBeGreaterThanOrEqual(NAP_SECONDS * 1000);
+  expect(tookMs).toBeLessThan(NAP_SECONDS * 1000 + 4_000);
+  expect(run.cost.schedules).toBeGreaterThanOrEqual(1);
+  expect(await resources.schedulesOf(napping)).toEqual([]);
+});
+
+test("no call of the functions was denied", async () => {
+  const denied = deployment.ministack
+    .log()
+    .split("\n")
+    .filter((line) => /AccessDenied|not authorized/.test(line));
+  expect(denied).toEqual([]);
+});
+
+const call = (
+  method: string,
+  path: string,
+  body?: unknown,
+  headers?: Record<string, string>,
+): Promise<Answer> =>
+  deployment.api(method, path, {
+    as: caller,
+    ...(body === undefined ? {} : { body }),
+    ...(headers ? { headers } : {}),
+  });
+
+async function start(workflow: string, input: unknown): Promise<string> {
+  const answer = await call("POST", "/runs", { workflow, input });
+  expect(answer, JSON.stringify(answer.body)).toMatchObject({
+    status: 201,
+    body: { runId: expect.any(String) },
+  });
+  return answer.body.runId;
+}
+
+/** Starts a run and lets it come to wait. */
+async function waiting(workflow: string): Promise<string> {
+  const runId = await start(workflow, {});
+  await eventually(
+    "the run to wait",
+    async () => (await call("GET", `/runs/${runId}`)).body.status === "waiting" || undefined,
+  );
+  return runId;
+}
+
+function finished(runId: string, withinMs = SOON_MS) {
+  return eventually(
+    `the end of ${runId}`,
+    async () => {
+      const { body } = await call("GET", `/runs/${runId}`);
+      return ["completed", "failed", "cancelled", "timedOut"].includes(body.status) ? body : undefined;
+    },
+    withinMs,
+  );
+}
+
+function outputsOf(workflow: string, output: string, atLeast: number): Promise<unknown[]> {
+  return eventually(`runs of ${workflow}`, async () => {
+    const { body } = await call("GET", `/runs?workflow=${workflow}&status=completed&limit=200`);
+    const runs = await Promise.all(
+      body.items.map(({ runId }: { runId: string }) => call("GET", `/runs/${runId}`)),
+    );
+    const found = runs.filter((run) => run.body.output === output);
+    return found.length >= atLeast ? found : undefined;
+  });
+}
+
+async function eventually<T>(
+  what: string,
+  look: () => Promise<T | undefined>,
+  withinMs = SOON_MS,
+): Promise<T> {
+  for (const deadline = Date.now() + withinMs; Date.now() < deadline; await sleep(200)) {
+    const found = await look();
+    if (found !== undefined) return found;
+  }
+  throw new Error(
+    `Expected ${what} within ${withinMs} ms. MiniStack's log ends:\n${deployment.ministack.log().slice(-3_000)}`,
+  );
+}
