@@ -1,0 +1,342 @@
+/**
+ * The journal store on DynamoDB: a run is one partition, its header and its entries are items of it.
+ *
+ * 1. `create` and `append` are one conditional put each; a refusal carries the item that stood in the way (J2, J3).
+ * 2. The header's updates are conditions on its incarnation and its sequence, so it only moves forwards (J1).
+ * 3. A run past its expiry is absent, whether or not DynamoDB has deleted it yet (J7).
+ * 4. Entries of another incarnation share the partition and are never returned.
+ * 5. Reads are eventually consistent unless asked otherwise; the caller checks that sequences are contiguous.
+ * Lists and the due index are in `listing.ts`, the items' form in `items.ts`, the calls in `table.ts`.
+ */
+import { PortError } from "../../core/errors.ts";
+import type { Entry } from "../../core/events.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type {
+  Header,
+  JournalStore,
+  ListQuery,
+  NewRun,
+  Projection,
+  RunKey,
+  RunRows,
+} from "../../ports/journal.ts";
+import {
+  ATTRIBUTE,
+  decodeEntry,
+  decodeHeader,
+  ENTRIES_END,
+  encodeEntry,
+  encodeNewRun,
+  entriesEnd,
+  entryKey,
+  entrySortKey,
+  entryZeroIn,
+  expirySeconds,
+  HEADER_SORT_KEY,
+  headerKey,
+  type Item,
+  type ItemKey,
+  isEntryOf,
+  isExpired,
+  isHeader,
+  itemKey,
+  nonceIn,
+  number,
+  sortKeyOf,
+  text,
+  usageText,
+} from "./items.ts";
+import { Listing } from "./listing.ts";
+import { Table, type TableOptions } from "./table.ts";
+
+// The conditions, as sentences.
+const a = ATTRIBUTE;
+const RUN_IS_ABSENT_OR_EXPIRED = "attribute_not_exists(PK) OR #ttl <= :now";
+const POSITION_IS_FREE = "attribute_not_exists(PK)";
+const ITEM_EXISTS = "attribute_exists(PK)";
+const EXPIRES_EARLIER = "#ttl < :ttl";
+const IS_THIS_INCARNATION = `${a.inc} = :inc`;
+const HEADER_IS_BEHIND = `${a.headerSequence} < :sequence`;
+const IS_IN_DUE_INDEX = `attribute_exists(${a.dueAt})`;
+const IS_DUE_AS_EXPECTED = `${a.dueAt} = :from`;
+
+const TTL_NAME = { "#ttl": a.ttl };
+const EXTENSIONS_AT_ONCE = 16;
+const CHANGED_POLL_MS = 25;
+const CHANGED_POLL_MS_MAX = 1_000;
+
+export class DynamoJournal implements JournalStore {
+  readonly #table: Table;
+  readonly #clock: Clock;
+  readonly #listing: Listing;
+
+  constructor(options: TableOptions) {
+    this.#table = new Table(options);
+    this.#clock = options.clock;
+    this.#listing = new Listing(this.#table, options.clock);
+  }
+
+  async create(
+    run: NewRun,
+  ): Promise<{ created: true; header: Header } | { created: false; existing: Header; own: boolean }> {
+    const { header, entryZero } = encodeNewRun(run);
+    const what = { doing: `create run ${run.runId}`, runId: run.runId };
+    const exists = (item: Item) =>
+      ({ created: false, existing: decodeHeader(item), own: nonceIn(item) === run.nonce }) as const;
+    if (entryZero !== undefined) {
+      // A repeated start of an existing run must not leave an entry 0 behind each time.
+      const item = await this.#headerItem(run.runId, false);
+      if (item !== undefined) return exists(item);
+      await this.#table.put(entryZero, { condition: POSITION_IS_FREE }, what);
+    }
+    const values = { ":now": number(Math.floor(this.#clock.now() / 1000)) };
+    const put = await this.#table.put(
+      header,
+      { condition: RUN_IS_ABSENT_OR_EXPIRED, names: TTL_NAME, values },
+      what,
+    );
+    if (put.done) return { created: true, header: { ...decodeHeader(header), created: run.created } };
+    return exists(winnerOf(put.item, what.doing));
+  }
+
+  async append(
+    key: RunKey,
+    entry: Entry,
+    expiresAt: number,
+  ): Promise<{ stored: true } | { stored: false; winner: Entry; own: boolean }> {
+    const what = { doing: `append entry ${entry.sequence} of run ${key.runId}`, runId: key.runId };
+    const put = await this.#table.put(
+      encodeEntry(key, entry, expiresAt),
+      { condition: POSITION_IS_FREE },
+      what,
+    );
+    if (put.done) return { stored: true };
+    const winner = decodeEntry(winnerOf(put.item, what.doing));
+    return { stored: false, winner, own: winner.nonce === entry.nonce };
+  }
+
+  async read(
+    runId: string,
+    options: { after?: number; consistent?: boolean; limit?: number } = {},
+  ): Promise<RunRows | undefined> {
+    const { after = -1, consistent = false, limit = Number.POSITIVE_INFINITY } = options;
+    if (after < 0) return this.#readFromStart(runId, consistent, limit);
+    const header = await this.header(runId, { consistent });
+    if (header === undefined) return undefined;
+    const items = await this.#entryItems(header, after, consistent, limit + 1);
+    const entries = items.slice(0, limit).map(decodeEntry);
+    return { header, entries, more: items.length > limit };
+  }
+
+  async tail(key: RunKey, after: number, limit = Number.POSITIVE_INFINITY): Promise<Entry[]> {
+    if (after >= 0) return (await this.#entryItems(key, after, true, limit)).map(decodeEntry);
+    const rows = await this.read(key.runId, { consistent: true, limit });
+    return rows?.header.inc === key.inc ? rows.entries : [];
+  }
+
+  async header(runId: string, options: { consistent?: boolean } = {}): Promise<Header | undefined> {
+    const item = await this.#headerItem(runId, options.consistent ?? false);
+    return item === undefined ? undefined : decodeHeader(item);
+  }
+
+  async project(key: RunKey, projection: Projection): Promise<boolean> {
+    const set: Item = {
+      [a.headerSequence]: number(projection.headerSequence),
+      [a.status]: text(projection.status),
+      [a.updatedAt]: number(projection.updatedAt),
+    };
+    const remove: string[] = [];
+    if (projection.startedAt !== undefined) set[a.startedAt] = number(projection.startedAt);
+    if (projection.finishedAt !== undefined) set[a.finishedAt] = number(projection.finishedAt);
+    if (projection.stalled === true) set[a.stalled] = { BOOL: true };
+    if (projection.stalled === false) remove.push(a.stalled);
+    if (projection.usage !== undefined) set[a.usage] = text(usageText(projection.usage));
+    for (const name of ["dueAt", "wakeAt"] as const) {
+      const value = projection[name];
+      if (value === null) remove.push(a[name]);
+      else if (value !== undefined) set[a[name]] = number(value);
+    }
+    const { update, values } = updateOf(set, remove);
+    const change = {
+      update,
+      condition: `${IS_THIS_INCARNATION} AND ${HEADER_IS_BEHIND}`,
+      values: { ...values, ":inc": text(key.inc), ":sequence": number(projection.headerSequence) },
+    };
+    const what = {
+      doing: `move the header of run ${key.runId} to entry ${projection.headerSequence}`,
+      runId: key.runId,
+    };
+    return (await this.#table.update(headerKey(key.runId), change, what)).done;
+  }
+
+  async reschedule(
+    key: RunKey,
+    change: { dueAt: number; from?: number; sequence?: number },
+  ): Promise<boolean> {
+    const { dueAt, from, sequence } = change;
+    const conditions = [
+      IS_THIS_INCARNATION,
+      IS_IN_DUE_INDEX,
+      ...(from === undefined ? [] : [IS_DUE_AS_EXPECTED]),
+    ];
+    const values: Item = { ":inc": text(key.inc), ...(from === undefined ? {} : { ":from": number(from) }) };
+    const set: Item = { [a.dueAt]: number(dueAt) };
+    const what = { doing: `make run ${key.runId} due at ${new Date(dueAt).toISOString()}`, runId: key.runId };
+    const attempt = (set: Item, conditions: string[], values: Item) => {
+      const { update, values: setValues } = updateOf(set, []);
+      const condition = { update, condition: conditions.join(" AND "), values: { ...setValues, ...values } };
+      return this.#table.update(headerKey(key.runId), condition, what);
+    };
+    if (sequence === undefined) return (await attempt(set, conditions, values)).done;
+    const lifted = await attempt(
+      { ...set, [a.headerSequence]: number(sequence) },
+      [...conditions, HEADER_IS_BEHIND],
+      { ...values, ":sequence": number(sequence) },
+    );
+    const isAhead =
+      !lifted.done && lifted.item !== undefined && decodeHeader(lifted.item).headerSequence >= sequence;
+    return isAhead ? (await attempt(set, conditions, values)).done : lifted.done;
+  }
+
+  list(query: ListQuery): Promise<{ headers: Header[]; cursor?: string }> {
+    return this.#listing.list(query);
+  }
+
+  due(before: number, limit: number): Promise<{ runId: string; dueAt: number }[]> {
+    return this.#listing.due(before, limit);
+  }
+
+  async extend(key: RunKey, expiresAt: number): Promise<void> {
+    const what = { doing: `extend the expiry of run ${key.runId}`, runId: key.runId };
+    const values = { ":ttl": number(expirySeconds(expiresAt)) };
+    const later = { update: "SET #ttl = :ttl", names: TTL_NAME };
+    const extendItem = (item: ItemKey) =>
+      this.#table.update(
+        item,
+        { ...later, condition: `${ITEM_EXISTS} AND ${EXPIRES_EARLIER}`, values },
+        what,
+      );
+    const keys = await this.#entryKeys(key, what);
+    for (let start = 0; start < keys.length; start += EXTENSIONS_AT_ONCE) {
+      await Promise.all(keys.slice(start, start + EXTENSIONS_AT_ONCE).map(extendItem));
+    }
+    const condition = `${IS_THIS_INCARNATION} AND ${EXPIRES_EARLIER}`;
+    await this.#table.update(
+      headerKey(key.runId),
+      { ...later, condition, values: { ...values, ":inc": text(key.inc) } },
+      what,
+    );
+  }
+
+  async remove(key: RunKey): Promise<void> {
+    const what = { doing: `remove run ${key.runId}`, runId: key.runId };
+    await this.#table.deleteAll(await this.#entryKeys(key, what), what);
+    await this.#table.delete(
+      headerKey(key.runId),
+      { condition: IS_THIS_INCARNATION, values: { ":inc": text(key.inc) } },
+      what,
+    );
+  }
+
+  async changed(runId: string, after: number, withinMs: number): Promise<void> {
+    const until = this.#clock.now() + withinMs;
+    const header = await this.#headerItem(runId, false);
+    if (header === undefined || after < 0) return;
+    const next = entryKey({ runId, inc: decodeHeader(header).inc }, after + 1);
+    const what = { doing: `watch run ${runId}`, runId };
+    for (let pollMs = CHANGED_POLL_MS; ; pollMs = Math.min(pollMs * 2, CHANGED_POLL_MS_MAX)) {
+      if ((await this.#table.get(next, what, { consistent: true, only: "PK" })) !== undefined) return;
+      const leftMs = until - this.#clock.now();
+      if (leftMs <= 0) return;
+      await this.#clock.sleep(Math.min(pollMs, leftMs));
+    }
+  }
+
+  async #headerItem(runId: string, consistent: boolean): Promise<Item | undefined> {
+    const what = { doing: `read the header of run ${runId}`, runId };
+    const item = await this.#table.get(headerKey(runId), what, { consistent });
+    return item === undefined || isExpired(item, this.#clock.now()) ? undefined : item;
+  }
+
+  /** Header and entries in one query. One entry more than the limit is asked for, to know whether there are more. */
+  async #readFromStart(runId: string, consistent: boolean, limit: number): Promise<RunRows | undefined> {
+    let headerItem: Item | undefined;
+    const entries: Entry[] = [];
+    for await (const page of this.#range(runId, [HEADER_SORT_KEY, ENTRIES_END], {
+      consistent,
+      limit: limit + 2,
+    })) {
+      if (headerItem === undefined) {
+        const first = page[0];
+        if (!isHeader(first) || isExpired(first, this.#clock.now())) return undefined;
+        headerItem = first;
+        const entryZero = entryZeroIn(first);
+        if (entryZero !== undefined) entries.push(entryZero);
+      }
+      const { inc } = decodeHeader(headerItem);
+      entries.push(...page.filter((item) => isEntryOf(item, inc)).map(decodeEntry));
+      if (entries.length > limit) break;
+    }
+    if (headerItem === undefined) return undefined;
+    const header = decodeHeader(headerItem);
+    const [created] = entries[0]?.sequence === 0 ? entries[0].events : [];
+    if (created?.type === "RunCreated") header.created = created;
+    return { header, entries: entries.slice(0, limit), more: entries.length > limit };
+  }
+
+  async #entryItems(key: RunKey, after: number, consistent: boolean, limit: number): Promise<Item[]> {
+    const items: Item[] = [];
+    const range: [string, string] = [entrySortKey(key.inc, after + 1), entriesEnd(key.inc)];
+    for await (const page of this.#range(key.runId, range, { consistent, limit })) {
+      items.push(...page);
+      if (items.length >= limit) break;
+    }
+    return items.slice(0, limit);
+  }
+
+  async #entryKeys(key: RunKey, what: { doing: string; runId: string }): Promise<ItemKey[]> {
+    const keys: ItemKey[] = [];
+    const range: [string, string] = [entrySortKey(key.inc, 0), entriesEnd(key.inc)];
+    for await (const page of this.#range(key.runId, range, { consistent: true, only: "SK" }, what)) {
+      keys.push(...page.map((item) => itemKey(key.runId, sortKeyOf(item))));
+    }
+    return keys;
+  }
+
+  #range(
+    runId: string,
+    [from, to]: [string, string],
+    options: { consistent: boolean; limit?: number; only?: string },
+    what = { doing: `read the journal of run ${runId}`, runId },
+  ) {
+    return this.#table.pages(
+      {
+        KeyConditionExpression: "PK = :pk AND SK BETWEEN :from AND :to",
+        ExpressionAttributeValues: { ":pk": headerKey(runId).PK, ":from": text(from), ":to": text(to) },
+        ConsistentRead: options.consistent,
+        ...(options.only === undefined ? {} : { ProjectionExpression: options.only }),
+        ...(Number.isFinite(options.limit) ? { Limit: options.limit } : {}),
+      },
+      what,
+    );
+  }
+}
+
+/** A refused put always names the winner; should a store not, the call may be repeated. */
+function winnerOf(item: Item | undefined, doing: string): Item {
+  if (item !== undefined) return item;
+  throw new PortError(
+    "Unavailable",
+    `Could not ${doing}: the store refused it without the item that stood in the way.`,
+    {
+      retryable: true,
+    },
+  );
+}
+
+function updateOf(set: Item, remove: string[]): { update: string; values: Item } {
+  const assignments = Object.keys(set).map((name) => `${name} = :${name}`);
+  const removals = remove.length === 0 ? "" : ` REMOVE ${remove.join(", ")}`;
+  const values = Object.fromEntries(Object.entries(set).map(([name, value]) => [`:${name}`, value]));
+  return { update: `SET ${assignments.join(", ")}${removals}`, values };
+}
