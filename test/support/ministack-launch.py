@@ -5,10 +5,11 @@ that `ministack.ts` pins, and fails at once when one of them is gone.
 2. A table made by CloudFormation has its TTL, and says that its indexes are active.
 3. A Lambda call that logs nothing does not wait for its log.
 4. No second port is opened beside the one that was asked for.
+5. With IAM enforced, whatever is denied to a role is in the log as one line: `DENIED <role> <action> <resource>`.
 """
 
 from ministack import app
-from ministack.core import lambda_runtime
+from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import dynamodb, eventbridge, scheduler
 from ministack.services.cloudformation import provisioners
 
@@ -46,6 +47,17 @@ def with_ttl(create):
     return create_table
 
 
+def with_denials(enforce):
+    def enforce_and_tell(access_key_id, iam_action, service, region, resource_arn="*", *rest, **named):
+        result = enforce(access_key_id, iam_action, service, region, resource_arn, *rest, **named)
+        if isinstance(result, iam_evaluator.EvalResult):
+            print(f"DENIED {result.principal_arn} {iam_action} {resource_arn}", flush=True)
+        return result
+
+    return enforce_and_tell
+
+
+patch(iam_evaluator, "enforce", with_denials(iam_evaluator.enforce))
 patch(scheduler, "_SCHEDULE_TICK_INTERVAL", TICK_SECONDS)
 patch(eventbridge, "_SCHEDULER_TICK_INTERVAL", TICK_SECONDS)
 lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = LOG_WAITS_SECONDS
