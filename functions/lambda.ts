@@ -1,0 +1,70 @@
+/**
+ * The engine of a Lambda function: built once per process from the environment, with Powertools around each
+ * invocation. A bundle's entry is `export const handler = advanceFunction(await lambdaEngine(workflows));`, where
+ * `workflows` is the user's module (`import * as workflows from …`); functions without workflows leave it out.
+ */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Logger } from "@aws-lambda-powertools/logger";
+import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
+import { Metrics } from "@aws-lambda-powertools/metrics";
+import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
+import { Tracer } from "@aws-lambda-powertools/tracer";
+import { captureLambdaHandler } from "@aws-lambda-powertools/tracer/middleware";
+import type { MiddlewareObj } from "@middy/core";
+import { awsPorts } from "../shared/adapters/aws/index.ts";
+import { configFromEnvironment } from "../shared/adapters/aws/names.ts";
+import type { Log } from "../shared/core/context.ts";
+import { sha256 } from "../shared/core/ids.ts";
+import { createEngine, type Settings } from "../shared/engine/settings.ts";
+import type { FunctionEngine } from "./function.ts";
+
+type Environment = Record<string, string | undefined>;
+
+/** What CDK may set beside the resources: numbers, in milliseconds. */
+export const SETTINGS_ENVIRONMENT = {
+  legMs: "STEPFOLD_LEG_MS",
+  messageDelayMsMax: "STEPFOLD_MESSAGE_DELAY_MAX_MS",
+  sweepAfterMs: "STEPFOLD_SWEEP_AFTER_MS",
+} as const satisfies Partial<Record<keyof Settings, string>>;
+
+export async function lambdaEngine(
+  workflows: object = {},
+  env: Environment = process.env,
+): Promise<FunctionEngine> {
+  const logger = new Logger();
+  const ports = await awsPorts(configFromEnvironment(env));
+  const engine = createEngine(ports, {
+    workflows: Object.values(workflows),
+    log: asLog(logger),
+    settings: {
+      owner: env.AWS_LAMBDA_LOG_STREAM_NAME ?? ports.clock.id(),
+      codeHash: bundleHash(),
+      ...settingsFrom(env),
+    },
+  });
+  return { ...engine, middlewares: observability(logger) };
+}
+
+/** The bundle is one file, and this code is in it. */
+const bundleHash = (): string => sha256(readFileSync(fileURLToPath(import.meta.url)));
+
+function settingsFrom(env: Environment): Partial<Settings> {
+  const given = Object.entries(SETTINGS_ENVIRONMENT).filter(([, name]) => env[name] !== undefined);
+  return Object.fromEntries(given.map(([setting, name]) => [setting, Number(env[name])]));
+}
+
+function observability(logger: Logger): MiddlewareObj[] {
+  return [
+    captureLambdaHandler(new Tracer(), { captureResponse: false }),
+    injectLambdaContext(logger),
+    logMetrics(new Metrics(), { captureColdStartMetric: true }),
+  ] as MiddlewareObj[];
+}
+
+const asLog = (logger: Logger): Log => ({
+  debug: (message, data = {}) => logger.debug(message, { data }),
+  info: (message, data = {}) => logger.info(message, { data }),
+  warn: (message, data = {}) => logger.warn(message, { data }),
+  error: (message, data = {}) => logger.error(message, { data }),
+});

@@ -1,0 +1,10 @@
+/** The function that a rule invokes every minute: it finds runs whose wake was lost. */
+import type { ScheduledEvent } from "aws-lambda";
+import { sweep } from "../shared/engine/sweep.ts";
+import { asFunction, type FunctionEngine, type LambdaFunction } from "./function.ts";
+
+export function sweepFunction(
+  engine: FunctionEngine,
+): LambdaFunction<Partial<ScheduledEvent>, { woken: number }> {
+  return asFunction(engine, () => sweep(engine));
+}
