@@ -1,0 +1,26 @@
+/** What `import … from "stepfold"` gives: everything that a workflow is written with, and nothing that runs it. */
+export type {
+  Branches,
+  BranchResult,
+  BranchResults,
+  ChildOptions,
+  Log,
+  RunContext,
+  SignalOptions,
+  StepContext,
+  StepOptions,
+} from "./core/context.ts";
+export { type Duration, durationMs } from "./core/duration.ts";
+export { LeaseLost, OperationError, PortError, type RunError, StepfoldError } from "./core/errors.ts";
+export type { FinishedStatus, RunStatus } from "./core/events.ts";
+export type { Json, JsonObject } from "./core/json.ts";
+export { NonDeterminism } from "./core/replay.ts";
+export type { ErrorMatcher, RetryOptions } from "./core/retry.ts";
+export type { Schema } from "./core/schema.ts";
+export {
+  type AnyWorkflow,
+  type Handler,
+  type Workflow,
+  type WorkflowOptions,
+  workflow,
+} from "./core/workflow.ts";
