@@ -1,6 +1,6 @@
 /**
  * One function's code as an asset: an entry is generated that joins the user's workflows, Stepfold's handler factory
- * and the parts for Lambda, and esbuild bundles it into one ESM file.
+ * and the engine for Lambda, and esbuild bundles it into one ESM file.
  *
  * 1. Nothing is left external: what was tested is what runs, whatever SDK the Lambda runtime ships.
  * 2. There is one copy of Stepfold in a bundle: the user's `import "stepfold"` and our own handlers resolve to the
@@ -90,14 +90,14 @@ function entrySource(name: FunctionName, workflowsPath: string): string {
   const from = (file: string) => JSON.stringify(join(functionsDirectory, `${file}${extension}`));
   const imports = [
     `import { ${name}Function } from ${from(name)};`,
-    `import { lambdaParts } from ${from("lambda")};`,
+    `import { lambdaEngine } from ${from("lambda")};`,
   ];
   if (!withWorkflows.includes(name)) {
-    return [...imports, `export const handler = ${name}Function(await lambdaParts());`].join("\n");
+    return [...imports, `export const handler = ${name}Function(await lambdaEngine());`].join("\n");
   }
   return [
     `import * as workflows from ${JSON.stringify(workflowsPath)};`,
     ...imports,
-    `export const handler = ${name}Function(await lambdaParts(workflows), workflows);`,
+    `export const handler = ${name}Function(await lambdaEngine(workflows));`,
   ].join("\n");
 }

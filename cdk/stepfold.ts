@@ -16,6 +16,7 @@ import type * as s3 from "aws-cdk-lib/aws-s3";
 import type * as sns from "aws-cdk-lib/aws-sns";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
+import type { SETTINGS_ENVIRONMENT } from "../functions/lambda.ts";
 import { environmentOf } from "../shared/adapters/aws/names.ts";
 import { StepfoldError } from "../shared/core/errors.ts";
 import { LEG_MS, LEG_MS_MAX, MESSAGE_DELAY_MS_MAX } from "../shared/core/limits.ts";
@@ -28,8 +29,12 @@ import { Queues } from "./queues.ts";
 import { Schedules } from "./schedules.ts";
 import { Storage } from "./storage.ts";
 
-const MESSAGE_DELAY_MAX_MS = "STEPFOLD_MESSAGE_DELAY_MAX_MS";
-const SWEEP_AFTER_MS = "STEPFOLD_SWEEP_AFTER_MS";
+/** The functions' own names, held to theirs by the type alone: importing them would load the AWS clients. */
+const TIMING = {
+  legMs: "STEPFOLD_LEG_MS",
+  messageDelayMsMax: "STEPFOLD_MESSAGE_DELAY_MAX_MS",
+  sweepAfterMs: "STEPFOLD_SWEEP_AFTER_MS",
+} as const satisfies typeof SETTINGS_ENVIRONMENT;
 
 export interface StepfoldProps {
   /** The module whose exports are the workflows, relative to the directory from which cdk runs. */
@@ -149,7 +154,7 @@ function environment({ storage, queues, schedules }: Resources): Record<string, 
 }
 
 /** Only what was set: the functions' own defaults are the engine's limits. */
-function timing({ messageDelayMax, sweepAfter }: StepfoldProps): Record<string, string> {
+function timing({ legTimeout, messageDelayMax, sweepAfter }: StepfoldProps): Record<string, string> {
   if (messageDelayMax && messageDelayMax.toMilliseconds() > MESSAGE_DELAY_MS_MAX) {
     throw outOfRange(
       "messageDelayMax",
@@ -157,10 +162,14 @@ function timing({ messageDelayMax, sweepAfter }: StepfoldProps): Record<string, 
       messageDelayMax,
     );
   }
-  return {
-    ...(messageDelayMax ? { [MESSAGE_DELAY_MAX_MS]: String(messageDelayMax.toMilliseconds()) } : {}),
-    ...(sweepAfter ? { [SWEEP_AFTER_MS]: String(sweepAfter.toMilliseconds()) } : {}),
-  };
+  const set = [
+    [TIMING.legMs, legTimeout],
+    [TIMING.messageDelayMsMax, messageDelayMax],
+    [TIMING.sweepAfterMs, sweepAfter],
+  ] as const;
+  return Object.fromEntries(
+    set.flatMap(([name, value]) => (value ? [[name, String(value.toMilliseconds())]] : [])),
+  );
 }
 
 function checkedLegTimeout(legTimeout: Duration): Duration {

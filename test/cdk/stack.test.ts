@@ -185,7 +185,11 @@ describe("functions", () => {
       environment: { SHOP: "one" },
       logRetention: logs.RetentionDays.ONE_WEEK,
     });
-    const timing = { STEPFOLD_MESSAGE_DELAY_MAX_MS: "2000", STEPFOLD_SWEEP_AFTER_MS: "5000" };
+    const timing = {
+      STEPFOLD_LEG_MS: "900000",
+      STEPFOLD_MESSAGE_DELAY_MAX_MS: "2000",
+      STEPFOLD_SWEEP_AFTER_MS: "5000",
+    };
     set.allResourcesProperties("AWS::Lambda::Function", {
       Environment: { Variables: Match.objectLike(timing) },
     });
