@@ -29,6 +29,8 @@ export type Opened<Kind extends keyof AllPorts> = Pick<AllPorts, Kind | "clock" 
 export interface SuiteOptions {
   /** Cases that this adapter cannot pass, each with the reason. */
   skip?: Record<string, string>;
+  /** Several cases at a time, for adapters that mostly wait. */
+  concurrent?: boolean;
 }
 
 type Case<Port> = (name: string, body: (port: Port) => Promise<void>) => void;
@@ -41,7 +43,7 @@ export function declareSuite<Port extends { close(): Promise<void> }>(
   cases: (test: Case<Port>) => void,
 ): void {
   const skips = new Map(Object.entries(options.skip ?? {}));
-  describe(name, () => {
+  describe(name, { concurrent: options.concurrent ?? false }, () => {
     cases((caseName, body) => {
       const reason = skips.get(caseName);
       skips.delete(caseName);
@@ -98,11 +100,7 @@ export function aNewRun(clock: Clock, change: Partial<NewRun> = {}): NewRun {
   };
 }
 
-export function anEntry(
-  clock: Clock,
-  sequence: number,
-  events: RunEvent[] = [{ type: "LegParked" }],
-): Entry {
+export function anEntry(clock: Clock, sequence: number, events: RunEvent[] = [{ type: "LegParked" }]): Entry {
   return { sequence, at: clock.now() + sequence, generation: 1, nonce: clock.id(), events };
 }
 

@@ -9,7 +9,6 @@
  * Sizes are the JSON text's plus the keys' and names', and leave compression out: an upper bound above one unit.
  */
 import { PortError } from "../../core/errors.ts";
-import type { RunCreated } from "../../core/events.ts";
 import {
   ITEM_BYTES_MAX,
   MESSAGE_BYTES_MAX,
@@ -33,11 +32,8 @@ export const readUnits = (bytes: number, isConsistent: boolean): number =>
 export const entryBytes = (runId: string, text: string): number =>
   Buffer.byteLength(text) + runId.length + ENTRY_OVERHEAD_BYTES;
 
-export const headerBytes = (run: NewRun, created: RunCreated): number =>
-  Buffer.byteLength(JSON.stringify(created)) +
-  run.runId.length +
-  run.requestHash.length +
-  HEADER_OVERHEAD_BYTES;
+export const headerBytes = (run: NewRun, createdText: string): number =>
+  Buffer.byteLength(createdText) + run.runId.length + run.requestHash.length + HEADER_OVERHEAD_BYTES;
 
 /** The rows of the list index, read in one go, and their headers. */
 export const listReadUnits = (rows: number): number => readUnits(rows * INDEX_ROW_BYTES, false) + rows * 0.5;

@@ -14,10 +14,19 @@ export function entryZero(run: Pick<NewRun, "createdAt" | "nonce" | "created">):
   return { sequence: 0, at: run.createdAt, generation: 0, nonce: run.nonce, events: [run.created] };
 }
 
-export function newHeader(run: NewRun): { header: Header; bytes: number; isSplit: boolean } {
-  const whole = headerBytes(run, run.created);
-  const isSplit = whole > WRITE_UNIT_BYTES;
+/** A new run's header; `text` is its creating event as JSON, `bytes` what it takes in all. */
+export interface MadeHeader {
+  header: Header;
+  text: string;
+  bytes: number;
+  isSplit: boolean;
+}
+
+export function newHeader(run: NewRun): MadeHeader {
+  const whole = JSON.stringify(run.created);
+  const isSplit = headerBytes(run, whole) > WRITE_UNIT_BYTES;
   const created = isSplit ? withoutPayloads(run.created) : run.created;
+  const text = isSplit ? JSON.stringify(created) : whole;
   const header: Header = {
     runId: run.runId,
     inc: run.inc,
@@ -30,7 +39,7 @@ export function newHeader(run: NewRun): { header: Header; bytes: number; isSplit
     updatedAt: run.createdAt,
     expiresAt: run.expiresAt,
   };
-  return { header, bytes: isSplit ? headerBytes(run, created) : whole, isSplit };
+  return { header, text, bytes: headerBytes(run, text), isSplit };
 }
 
 function withoutPayloads(created: RunCreated): RunCreated {

@@ -1,0 +1,45 @@
+/** The five ports on one directory: `stepfold.db` and `blobs/`. For `stepfold dev`, the demo, and small self-hosting. */
+import { join } from "node:path";
+import type { Clock } from "../../ports/clock.ts";
+import { Meter } from "../../ports/meter.ts";
+import { VISIBILITY_MS } from "../common/mailbox.ts";
+import { LocalBlobs } from "./blobs.ts";
+import { systemClock } from "./clock.ts";
+import { keepDeletingExpired } from "./expiry.ts";
+import { LocalJournal } from "./journal.ts";
+import { LocalQueue } from "./queue.ts";
+import { LocalScheduler } from "./scheduler.ts";
+import { Store } from "./store.ts";
+
+export interface LocalPorts {
+  journal: LocalJournal;
+  queue: LocalQueue;
+  scheduler: LocalScheduler;
+  blobs: LocalBlobs;
+  clock: Clock;
+  meter: Meter;
+  /** Writes what was asked for, ends every wait, and lets go of the data. */
+  close(): Promise<void>;
+}
+
+/** Opens the data in `dir`, making it if there is none. One process at a time: see `Store.open` for how it fails. */
+export async function localPorts(options: { dir: string; visibilityMs?: number }): Promise<LocalPorts> {
+  const store = Store.open(options.dir);
+  const clock = systemClock;
+  const meter = new Meter();
+  const journal = new LocalJournal(store, clock, meter);
+  const queue = new LocalQueue(store, clock, meter, options.visibilityMs ?? VISIBILITY_MS);
+  const scheduler = new LocalScheduler(store, clock, meter, queue);
+  const blobs = new LocalBlobs(join(options.dir, "blobs"), clock);
+  const stopDeleting = keepDeletingExpired(clock, journal, queue);
+  const close = async () => {
+    stopDeleting();
+    scheduler.close();
+    queue.close();
+    journal.close();
+    store.close();
+  };
+  return { journal, queue, scheduler, blobs, clock, meter, close };
+}
+
+export { systemClock } from "./clock.ts";
