@@ -1,15 +1,18 @@
 /**
- * What the conformance suites share: how an adapter is opened for one case, how a case is skipped (only with its
- * reason), and builders for the values that the ports carry.
+ * What the conformance suites share: how an adapter is opened for one case, and how a case is skipped, only with its
+ * reason.
  */
 import { describe, expect, it } from "vitest";
-import type { Entry, RunEvent } from "../../shared/core/events.ts";
+import type { Entry } from "../../shared/core/events.ts";
 import type { BlobStore } from "../../shared/ports/blobs.ts";
 import type { Clock } from "../../shared/ports/clock.ts";
 import type { JournalStore, NewRun, RunKey } from "../../shared/ports/journal.ts";
 import type { Meter } from "../../shared/ports/meter.ts";
 import type { Queue } from "../../shared/ports/queue.ts";
 import type { Scheduler } from "../../shared/ports/scheduler.ts";
+import { aNewRun, anEntry } from "./builders.ts";
+
+export { aNewRun, anEntry, freshRunId, noise } from "./builders.ts";
 
 interface AllPorts {
   journal: JournalStore;
@@ -64,45 +67,6 @@ export function declareSuite<Port extends { close(): Promise<void> }>(
 
 /** Real time passing, for adapters without a virtual clock. */
 export const realTime = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Text that hardly compresses, the same for the same seed. */
-export function noise(characters: number, seed = 1): string {
-  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  let state = seed * 2654435769;
-  let text = "";
-  for (let index = 0; index < characters; index++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    text += alphabet[(state >>> 9) & 63];
-  }
-  return text;
-}
-
-const DAY_MS = 86_400_000;
-let drawn = 0;
-
-/** A run id that no other case uses. */
-export const freshRunId = (): string => `run-${process.pid}-${++drawn}`;
-
-export function aNewRun(clock: Clock, change: Partial<NewRun> = {}): NewRun {
-  const now = clock.now();
-  return {
-    runId: freshRunId(),
-    inc: clock.id(),
-    created: { type: "RunCreated", workflow: "order", version: 1, driver: "code", input: { v: { id: 7 } } },
-    createdAt: now,
-    requestHash: "3f5a",
-    nonce: clock.id(),
-    dueAt: now + 60_000,
-    expiresAt: Math.ceil(now / 1000) * 1000 + 60 * DAY_MS,
-    ...change,
-  };
-}
-
-export function anEntry(clock: Clock, sequence: number, events: RunEvent[] = [{ type: "LegParked" }]): Entry {
-  return { sequence, at: clock.now() + sequence, generation: 1, nonce: clock.id(), events };
-}
 
 /** Creates a run, with entries 1 to `last` behind its header. */
 export async function aStoredRun(
