@@ -72,7 +72,12 @@ export interface RunContext {
   /** The first outcome, result or failure. Losers are cancelled. */
   race<B extends Branches>(name: string, branches: B): Promise<BranchResult<B>>;
   /** The output of a run that this one starts, cancels with itself, and waits for. Fails with `ChildFailed`. */
-  child<I, O>(name: string, workflow: Workflow<I, O>, input: I, options: ChildOptions & { detached: true }): Promise<string>;
+  child<I, O>(
+    name: string,
+    workflow: Workflow<I, O>,
+    input: I,
+    options: ChildOptions & { detached: true },
+  ): Promise<string>;
   child<I, O>(name: string, workflow: Workflow<I, O>, input: I, options?: ChildOptions): Promise<O>;
   /** Merges `patch` into the published state, shallowly. */
   setState(patch: object): void;

@@ -20,11 +20,15 @@ export class StepfoldError extends Error {
 /** Thrown by whatever holds a run when another owner has claimed it: stop, and write nothing more. */
 export class LeaseLost extends StepfoldError {
   constructor(runId: string, generation: number, newer: number) {
-    super("LeaseLost", `The run ${runId} was claimed by another owner: generation ${newer} came after ${generation}.`, {
-      runId,
-      generation,
-      newer,
-    });
+    super(
+      "LeaseLost",
+      `The run ${runId} was claimed by another owner: generation ${newer} came after ${generation}.`,
+      {
+        runId,
+        generation,
+        newer,
+      },
+    );
   }
 }
 
@@ -32,7 +36,11 @@ export class LeaseLost extends StepfoldError {
  * `retryable` tells whether the same call may succeed later; the message says what was being done to which run. */
 export class PortError extends StepfoldError {
   readonly retryable: boolean;
-  constructor(code: string, message: string, options: { retryable: boolean; cause?: unknown; data?: JsonObject }) {
+  constructor(
+    code: string,
+    message: string,
+    options: { retryable: boolean; cause?: unknown; data?: JsonObject },
+  ) {
     super(code, message, options.data ?? {}, { cause: options.cause });
     this.retryable = options.retryable;
   }
@@ -53,7 +61,12 @@ export interface RunError {
 export class OperationError extends StepfoldError {
   readonly details: RunError;
   constructor(details: RunError) {
-    super(details.code, details.message, {}, details.cause ? { cause: new OperationError(details.cause) } : undefined);
+    super(
+      details.code,
+      details.message,
+      {},
+      details.cause ? { cause: new OperationError(details.cause) } : undefined,
+    );
     this.name = details.name;
     this.details = details;
   }

@@ -9,9 +9,10 @@
  *    open operations.
  */
 import { type RunError, StepfoldError } from "./errors.ts";
-import type { Entry, FinishedStatus, RunCreated, RunEvent } from "./events.ts";
+import type { Entry, FinishedStatus, RunCreated, RunEvent, Usage } from "./events.ts";
 import type { Payload } from "./json.ts";
 import { legality } from "./legality.ts";
+import { HEADER_EVENT_BYTES_MAX, WRITE_UNIT_BYTES } from "./limits.ts";
 import type { Effect, Happening, Operation, OperationKind, OperationStatus, RunState } from "./state.ts";
 
 export interface RunIdentity {
@@ -24,7 +25,10 @@ export function fold(identity: RunIdentity, entries: readonly Entry[]): RunState
   const first = entries[0];
   const created = first?.events[0];
   if (first === undefined || first.sequence !== 0 || created?.type !== "RunCreated")
-    throw new StepfoldError("JournalGap", `Expected the journal of run ${identity.runId} to begin with RunCreated at sequence 0, got ${created?.type ?? "nothing"}.`);
+    throw new StepfoldError(
+      "JournalGap",
+      `Expected the journal of run ${identity.runId} to begin with RunCreated at sequence 0, got ${created?.type ?? "nothing"}.`,
+    );
   const state = initial(identity, created, first);
   for (let index = 1; index < entries.length; index++) applyEntry(state, entries[index]!);
   return state;
@@ -43,6 +47,8 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     progressed: false,
     operations: new Map(),
     open: new Map(),
+    timed: new Map(),
+    waits: new Map(),
     signals: new Map(),
     buffered: new Set(),
     requests: new Set(),
@@ -53,20 +59,44 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     effects: new Map(),
     history: [],
     retryCount: 0,
-    usage: entry.usage ?? { writeUnits: 0, readUnits: 0, queueRequests: 0, schedules: 0 },
+    usage: usageOfCreation(entry),
   };
+}
+
+/** A header with its two index items, the input's own item where it is large, and the first wake. */
+function usageOfCreation(entry: Entry): Usage {
+  const bytes = JSON.stringify(entry.events).length;
+  const own = bytes > HEADER_EVENT_BYTES_MAX ? Math.ceil(bytes / WRITE_UNIT_BYTES) : 0;
+  return { writeUnits: 3 + own, readUnits: 0, queueRequests: 1, schedules: 0 };
 }
 
 /** Folds one more entry into `state`, which the caller gives up: it is changed in place and answered. */
 export function applyEntry(state: RunState, entry: Entry): RunState {
+  openEntry(state, entry);
+  const now = entry.seen ?? entry.at;
+  for (const event of entry.events) applyEvent(state, event, now);
+  closeEntry(state, entry);
+  return state;
+}
+
+/** Begins an entry whose events are applied one by one, as an owner decides them. */
+export function openEntry(state: RunState, entry: Pick<Entry, "sequence" | "at">): void {
   if (entry.sequence !== state.sequence + 1)
-    throw new StepfoldError("JournalGap", `Expected entry ${state.sequence + 1} of run ${state.runId}, got ${entry.sequence}.`, {
-      runId: state.runId,
-      expected: state.sequence + 1,
-      found: entry.sequence,
-    });
+    throw new StepfoldError(
+      "JournalGap",
+      `Expected entry ${state.sequence + 1} of run ${state.runId}, got ${entry.sequence}.`,
+      {
+        runId: state.runId,
+        expected: state.sequence + 1,
+        found: entry.sequence,
+      },
+    );
   state.sequence = entry.sequence;
   state.at = Math.max(state.at, entry.at);
+}
+
+/** Ends an entry: what is true of it as a whole. */
+export function closeEntry(state: RunState, entry: Entry): void {
   const usage = entry.usage;
   if (usage !== undefined) {
     state.usage.writeUnits += usage.writeUnits;
@@ -74,17 +104,15 @@ export function applyEntry(state: RunState, entry: Entry): RunState {
     state.usage.queueRequests += usage.queueRequests;
     state.usage.schedules += usage.schedules;
   }
-  const now = entry.seen ?? entry.at;
-  for (const event of entry.events) applyEvent(state, event, now);
   // An owner's entry beyond its claim is progress (J11). The claim's own entry is not.
-  if (entry.generation === state.generation && entry.sequence > state.generation && isOwners(entry)) state.progressed = true;
-  return state;
+  if (entry.sequence > state.generation && isOwners(entry)) state.progressed = true;
 }
 
 const OUTSIDE = new Set<string>(["SignalReceived", "CancelRequested", "StatePatched", "ChildFinished"]);
 const isOwners = (entry: Entry): boolean => !OUTSIDE.has(entry.events[0]?.type ?? "");
 
-function applyEvent(state: RunState, event: RunEvent, now: number): void {
+/** Applies one event of the open entry. `now` is what the code sees as the time. */
+export function applyEvent(state: RunState, event: RunEvent, now: number): void {
   if (!legality[event.type]?.includes(state.phase))
     throw illegal(state, event.type, `in phase ${state.phase}`);
   switch (event.type) {
@@ -146,14 +174,17 @@ function applyEvent(state: RunState, event: RunEvent, now: number): void {
       step.status = "sleeping";
       step.attemptError = event.error;
       step.nextAttemptAt = event.nextAttemptAt;
+      state.timed.set(step.id, step);
       return;
     }
     case "StepRetried": {
       const step = opened(state, event.operation, event.type, "step");
-      if (event.attempt !== step.attempts + 1) throw illegal(state, event.type, `as attempt ${event.attempt} after ${step.attempts}`);
+      if (event.attempt !== step.attempts + 1)
+        throw illegal(state, event.type, `as attempt ${event.attempt} after ${step.attempts}`);
       step.status = "running";
       step.attempts = event.attempt;
       step.nextAttemptAt = undefined;
+      state.timed.delete(step.id);
       state.retryCount++;
       return;
     }
@@ -162,7 +193,10 @@ function applyEvent(state: RunState, event: RunEvent, now: number): void {
       return remember(state, event, now);
     case "SignalDelivered": {
       const signal = consume(state, event.signalId, event.type);
-      settle(state, event.operation, "signal", "completed", { output: event.payload ?? signal.payload, signalId: event.signalId });
+      settle(state, event.operation, "signal", "completed", {
+        output: event.payload ?? signal.payload,
+        signalId: event.signalId,
+      });
       return remember(state, event, now);
     }
     case "SignalRejected":
@@ -170,16 +204,25 @@ function applyEvent(state: RunState, event: RunEvent, now: number): void {
       return;
     case "SignalTimedOut": {
       const wait = opened(state, event.operation, event.type, "signal");
-      const error = { code: "SignalTimeout", name: "SignalTimeout", message: `No signal ${JSON.stringify(wait.name)} came in time.`, operation: wait.name };
+      const error = {
+        code: "SignalTimeout",
+        name: "SignalTimeout",
+        message: `No signal ${JSON.stringify(wait.name)} came in time.`,
+        operation: wait.name,
+      };
       settle(state, event.operation, "signal", "failed", { error });
       return remember(state, event, now);
     }
     case "ChildSettled": {
       const end = state.childEnds.get(event.operation);
-      if (end === undefined) throw illegal(state, event.type, `for ${event.operation}, whose child has not ended`);
+      if (end === undefined)
+        throw illegal(state, event.type, `for ${event.operation}, whose child has not ended`);
       state.childEnds.delete(event.operation);
       const done = end.status === "completed";
-      settle(state, event.operation, "child", done ? "completed" : "failed", { output: end.output, error: end.error });
+      settle(state, event.operation, "child", done ? "completed" : "failed", {
+        output: end.output,
+        error: end.error,
+      });
       return remember(state, event, now);
     }
     case "PatchDelivered":
@@ -198,22 +241,27 @@ function applyEvent(state: RunState, event: RunEvent, now: number): void {
       cancelOpen(state);
       return remember(state, event, now);
     case "LateResultRecorded":
-      if (state.open.has(event.operation)) throw illegal(state, event.type, `for ${event.operation}, which is not settled`);
+      if (state.open.has(event.operation))
+        throw illegal(state, event.type, `for ${event.operation}, which is not settled`);
       return;
 
     case "StepStarted":
       open(state, event, "step", "running");
       return remember(state, event, now);
     case "TimerStarted":
-      open(state, event, "timer", "sleeping").dueAt = event.dueAt;
+      timed(state, open(state, event, "timer", "sleeping"), event.dueAt);
       return remember(state, event, now);
-    case "SignalAwaited":
-      open(state, event, "signal", "waiting").dueAt = event.dueAt;
+    case "SignalAwaited": {
+      const wait = open(state, event, "signal", "waiting");
+      state.waits.set(wait.id, wait);
+      if (event.dueAt !== undefined) timed(state, wait, event.dueAt);
       return remember(state, event, now);
+    }
     case "ChildStarted": {
       open(state, event, "child", "waiting").childRunId = event.childRunId;
-      addEffect(state, { id: `start:${event.operation}`, kind: "startChild", operation: event.operation });
-      if (event.detached) settle(state, event.operation, "child", "completed", { output: { v: event.childRunId } });
+      addEffect(state, { id: `start:${event.operation}`, kind: "startChild", command: event });
+      if (event.detached)
+        settle(state, event.operation, "child", "completed", { output: { v: event.childRunId } });
       return remember(state, event, now);
     }
     case "BranchesStarted":
@@ -221,7 +269,9 @@ function applyEvent(state: RunState, event: RunEvent, now: number): void {
       return remember(state, event, now);
     case "BranchesSettled": {
       const branches = opened(state, event.operation, event.type);
-      settle(state, event.operation, branches.kind, event.error ? "failed" : "completed", { error: event.error });
+      settle(state, event.operation, branches.kind, event.error ? "failed" : "completed", {
+        error: event.error,
+      });
       return remember(state, event, now);
     }
     case "OperationCancelled": {
@@ -250,23 +300,48 @@ const remember = (state: RunState, event: Happening["event"], now: number): void
   state.history.push({ event, now });
 };
 
-function open(state: RunState, event: { type: string; operation: string; name: string; parent?: string }, kind: OperationKind, status: OperationStatus): Operation {
-  if (state.operations.has(event.operation)) throw illegal(state, event.type, `for ${event.operation}, which exists`);
-  const operation: Operation = { id: event.operation, name: event.name, kind, status, attempts: 1, startedAt: state.at };
+function open(
+  state: RunState,
+  event: { type: string; operation: string; name: string; parent?: string },
+  kind: OperationKind,
+  status: OperationStatus,
+): Operation {
+  if (state.operations.has(event.operation))
+    throw illegal(state, event.type, `for ${event.operation}, which exists`);
+  const operation: Operation = {
+    id: event.operation,
+    name: event.name,
+    kind,
+    status,
+    attempts: 1,
+    startedAt: state.at,
+  };
   if (event.parent !== undefined) operation.parent = event.parent;
   state.operations.set(operation.id, operation);
   state.open.set(operation.id, operation);
   return operation;
 }
 
+function timed(state: RunState, operation: Operation, dueAt: number): void {
+  operation.dueAt = dueAt;
+  state.timed.set(operation.id, operation);
+}
+
 function opened(state: RunState, id: string, type: string, kind?: OperationKind): Operation {
   const operation = state.open.get(id);
   if (operation === undefined) throw illegal(state, type, `for ${id}, which is not open`);
-  if (kind !== undefined && operation.kind !== kind) throw illegal(state, type, `for ${id}, which is a ${operation.kind}`);
+  if (kind !== undefined && operation.kind !== kind)
+    throw illegal(state, type, `for ${id}, which is a ${operation.kind}`);
   return operation;
 }
 
-function settle(state: RunState, id: string, kind: OperationKind, status: OperationStatus, result: Partial<Operation>): void {
+function settle(
+  state: RunState,
+  id: string,
+  kind: OperationKind,
+  status: OperationStatus,
+  result: Partial<Operation>,
+): void {
   const operation = opened(state, id, status, kind);
   operation.status = status;
   operation.finishedAt = state.at;
@@ -275,18 +350,22 @@ function settle(state: RunState, id: string, kind: OperationKind, status: Operat
   if (result.error !== undefined) operation.error = result.error;
   if (result.signalId !== undefined) operation.signalId = result.signalId;
   state.open.delete(id);
+  state.timed.delete(id);
+  state.waits.delete(id);
 }
 
 function cancelOperation(state: RunState, operation: Operation): void {
   const wasChild = operation.kind === "child" ? operation.childRunId : undefined;
   settle(state, operation.id, operation.kind, "cancelled", {});
-  if (wasChild !== undefined) addEffect(state, { id: `cancel:${operation.id}`, kind: "cancelChild", childRunId: wasChild });
+  if (wasChild !== undefined)
+    addEffect(state, { id: `cancel:${operation.id}`, kind: "cancelChild", childRunId: wasChild });
 }
 
 /** Leaves forks open: they settle as their branches do. */
 function cancelOpen(state: RunState): void {
   for (const operation of [...state.open.values()]) {
-    if (operation.kind !== "all" && operation.kind !== "any" && operation.kind !== "race") cancelOperation(state, operation);
+    if (operation.kind !== "all" && operation.kind !== "any" && operation.kind !== "race")
+      cancelOperation(state, operation);
   }
 }
 
@@ -302,7 +381,12 @@ function addEffect(state: RunState, effect: Effect): void {
   state.effects.set(effect.id, effect);
 }
 
-function finish(state: RunState, status: FinishedStatus, output: Payload | undefined, error: RunError | undefined): void {
+function finish(
+  state: RunState,
+  status: FinishedStatus,
+  output: Payload | undefined,
+  error: RunError | undefined,
+): void {
   for (const operation of [...state.open.values()]) cancelOperation(state, operation);
   state.phase = "finished";
   state.lease = undefined;
@@ -312,11 +396,15 @@ function finish(state: RunState, status: FinishedStatus, output: Payload | undef
 }
 
 function illegal(state: RunState, type: string, where: string): StepfoldError {
-  return new StepfoldError("IllegalEvent", `The journal of run ${state.runId} holds ${type} ${where} at sequence ${state.sequence}.`, {
-    runId: state.runId,
-    type,
-    sequence: state.sequence,
-  });
+  return new StepfoldError(
+    "IllegalEvent",
+    `The journal of run ${state.runId} holds ${type} ${where} at sequence ${state.sequence}.`,
+    {
+      runId: state.runId,
+      type,
+      sequence: state.sequence,
+    },
+  );
 }
 
 function never(event: never): never {

@@ -10,7 +10,8 @@ export function digest(...parts: readonly (string | number)[]): string {
   return createHash("sha256").update(JSON.stringify(parts)).digest("base64url").slice(0, 22);
 }
 
-export const sha256 = (bytes: string | Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+export const sha256 = (bytes: string | Uint8Array): string =>
+  createHash("sha256").update(bytes).digest("hex");
 
 /** The run that an idempotency key starts. */
 export const runIdOfKey = (workflow: string, key: string): string => `k-${digest("key", workflow, key)}`;
@@ -25,7 +26,11 @@ export const idempotencyKeyOf = (inc: string, operation: string): string => dige
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 /** A lone surrogate is no text: it would not come back from storage as it was. */
 const isName = (name: unknown): name is string =>
-  typeof name === "string" && name.length >= 1 && name.length <= NAME_LENGTH_MAX && !CONTROL.test(name) && name.isWellFormed();
+  typeof name === "string" &&
+  name.length >= 1 &&
+  name.length <= NAME_LENGTH_MAX &&
+  !CONTROL.test(name) &&
+  name.isWellFormed();
 
 /** Throws `InvalidName` unless `name` is 1–128 characters without control characters. */
 export function checkName(name: unknown, what: string): string {
@@ -36,4 +41,5 @@ export function checkName(name: unknown, what: string): string {
   );
 }
 
-export const isRunId = (runId: string): boolean => runId.length <= RUN_ID_LENGTH_MAX && /^[A-Za-z0-9._:~-]+$/.test(runId);
+export const isRunId = (runId: string): boolean =>
+  runId.length <= RUN_ID_LENGTH_MAX && /^[A-Za-z0-9._:~-]+$/.test(runId);

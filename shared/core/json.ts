@@ -31,13 +31,17 @@ export function jsonText(value: unknown, what: string): string | undefined {
   if (typeof value === "function" || typeof value === "symbol") throw notSerializable(what, typeof value, "");
   try {
     return JSON.stringify(value, (_key, inner: unknown) => {
-      if (typeof inner === "function" || typeof inner === "symbol" || typeof inner === "bigint") throw new Unserializable();
+      if (typeof inner === "function" || typeof inner === "symbol" || typeof inner === "bigint")
+        throw new Unserializable();
       return inner;
     });
   } catch (cause) {
     const found = findUnserializable(value, "", new Set());
     if (found) throw notSerializable(what, found.kind, found.path);
-    throw new StepfoldError("NotSerializable", `Expected ${what} to be JSON, got a value whose toJSON threw: ${String(cause)}`);
+    throw new StepfoldError(
+      "NotSerializable",
+      `Expected ${what} to be JSON, got a value whose toJSON threw: ${String(cause)}`,
+    );
   }
 }
 
@@ -52,8 +56,13 @@ function notSerializable(what: string, kind: string, path: string): StepfoldErro
   );
 }
 
-function findUnserializable(value: unknown, path: string, above: Set<unknown>): { kind: string; path: string } | undefined {
-  if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint") return { kind: typeof value, path };
+function findUnserializable(
+  value: unknown,
+  path: string,
+  above: Set<unknown>,
+): { kind: string; path: string } | undefined {
+  if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint")
+    return { kind: typeof value, path };
   if (typeof value !== "object" || value === null) return undefined;
   if (above.has(value)) return { kind: "cycle", path };
   above.add(value);

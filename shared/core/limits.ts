@@ -8,6 +8,8 @@ export const ITEM_BYTES_MAX = 400 * 1024;
 export const INLINE_PAYLOAD_BYTES_MAX = 32 * 1024;
 /** One entry's events as JSON, before compression. Above it, events are spread over several entries. */
 export const ENTRY_BYTES_MAX = 256 * 1024;
+/** Event 0 up to this size is kept in the header; a larger one's input goes into an entry of its own. */
+export const HEADER_EVENT_BYTES_MAX = 600;
 /** One write unit. */
 export const WRITE_UNIT_BYTES = 1024;
 /** One strongly consistent read unit; an eventually consistent read costs half. */
@@ -60,3 +62,7 @@ export const INDEX_SHARDS = 8;
 export const RESIDENT_RUNS_MAX = 1_000;
 /** A message received more often than this goes to the dead-letter queue. */
 export const RECEIVES_MAX = 10;
+/** What closing a leg takes: it takes no more work this long before its lease ends. */
+export const LEG_CLOSING_MS = 1_000;
+/** A wake's event that is not there yet is looked for this long before the wake is put back. */
+export const WAKE_LOOK_MS = 300;

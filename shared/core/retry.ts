@@ -45,11 +45,20 @@ export function retryPolicy(...layers: (RetryOptions | undefined)[]): RetryPolic
     nonRetryable: merged.nonRetryable ?? [],
   };
   if (!Number.isInteger(policy.maxAttempts) || policy.maxAttempts < 1)
-    throw new StepfoldError("InvalidOptions", `Expected retry.maxAttempts to be a whole number from 1, got ${policy.maxAttempts}.`);
+    throw new StepfoldError(
+      "InvalidOptions",
+      `Expected retry.maxAttempts to be a whole number from 1, got ${policy.maxAttempts}.`,
+    );
   if (!(policy.backoff >= 1))
-    throw new StepfoldError("InvalidOptions", `Expected retry.backoff to be at least 1, got ${policy.backoff}.`);
+    throw new StepfoldError(
+      "InvalidOptions",
+      `Expected retry.backoff to be at least 1, got ${policy.backoff}.`,
+    );
   if (policy.jitter !== "full" && policy.jitter !== "none")
-    throw new StepfoldError("InvalidOptions", `Expected retry.jitter to be "full" or "none", got ${String(policy.jitter)}.`);
+    throw new StepfoldError(
+      "InvalidOptions",
+      `Expected retry.jitter to be "full" or "none", got ${String(policy.jitter)}.`,
+    );
   return policy;
 }
 
@@ -61,8 +70,12 @@ export function retryDelayMs(
 ): number | undefined {
   if (failure.attempt >= policy.maxAttempts) return undefined;
   if (NEVER_RETRIED.has(failure.error.code)) return undefined;
-  if (policy.nonRetryable.some((matcher) => matches(matcher, failure.error, failure.thrown))) return undefined;
-  const delayMs = Math.min(policy.maxDelayMs, policy.initialDelayMs * policy.backoff ** (failure.attempt - 1));
+  if (policy.nonRetryable.some((matcher) => matches(matcher, failure.error, failure.thrown)))
+    return undefined;
+  const delayMs = Math.min(
+    policy.maxDelayMs,
+    policy.initialDelayMs * policy.backoff ** (failure.attempt - 1),
+  );
   return Math.round(policy.jitter === "full" ? delayMs * random : delayMs);
 }
 

@@ -5,6 +5,7 @@
 import type { RunError } from "./errors.ts";
 import type {
   ChildFinished,
+  ChildStarted,
   Command,
   Delivery,
   FinishedStatus,
@@ -19,7 +20,14 @@ import type { Payload } from "./json.ts";
 import type { Phase } from "./legality.ts";
 
 export type OperationKind = "step" | "timer" | "signal" | "child" | "all" | "any" | "race";
-export type OperationStatus = "pending" | "running" | "sleeping" | "waiting" | "completed" | "failed" | "cancelled";
+export type OperationStatus =
+  | "pending"
+  | "running"
+  | "sleeping"
+  | "waiting"
+  | "completed"
+  | "failed"
+  | "cancelled";
 
 export interface Operation {
   id: string;
@@ -55,7 +63,7 @@ export interface Signal {
 
 /** What must leave the run after its entry is stored; each may be sent twice (J5, J10). */
 export type Effect =
-  | { id: string; kind: "startChild"; operation: string }
+  | { id: string; kind: "startChild"; command: ChildStarted }
   | { id: string; kind: "cancelChild"; childRunId: string }
   | { id: string; kind: "tellParent"; runId: string; operation: string };
 
@@ -83,6 +91,10 @@ export interface RunState {
   operations: Map<string, Operation>;
   /** Operations that are not settled, in order of start. */
   open: Map<string, Operation>;
+  /** Of those, the ones with a time: timers, waits with a timeout, steps between attempts. */
+  timed: Map<string, Operation>;
+  /** Of those, the ones that wait for a signal. */
+  waits: Map<string, Operation>;
   signals: Map<string, Signal>;
   /** Ids of buffered signals, in order of arrival. */
   buffered: Set<string>;
@@ -123,9 +135,13 @@ export function wakeAtOf(state: RunState): number | undefined {
   if (state.finished) return undefined;
   if (state.generation === 0) return state.created.startAt;
   let wakeAt = state.deadlineReached ? undefined : state.created.deadline;
-  for (const operation of state.open.values()) {
-    const dueAt = operation.nextAttemptAt ?? operation.dueAt;
-    if (dueAt !== undefined && (wakeAt === undefined || dueAt < wakeAt)) wakeAt = dueAt;
+  for (const operation of state.timed.values()) {
+    const dueAt = dueAtOf(operation);
+    if (wakeAt === undefined || dueAt < wakeAt) wakeAt = dueAt;
   }
   return wakeAt;
 }
+
+/** When a timed operation has something to do. */
+export const dueAtOf = (operation: Operation): number =>
+  operation.nextAttemptAt ?? operation.dueAt ?? Number.POSITIVE_INFINITY;

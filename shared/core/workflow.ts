@@ -45,11 +45,22 @@ export interface Workflow<I = unknown, O = unknown> {
 export type AnyWorkflow = Workflow<any, any>;
 
 export function workflow<I, O>(name: string, handler: Handler<I, O>): Workflow<I, O>;
-export function workflow<I, O>(name: string, options: WorkflowOptions<I, O>, handler: Handler<NoInfer<I>, O>): Workflow<I, O>;
-export function workflow<I, O>(name: string, ...rest: [Handler<I, O>] | [WorkflowOptions<I, O>, Handler<I, O>]): Workflow<I, O> {
+export function workflow<I, O>(
+  name: string,
+  options: WorkflowOptions<I, O>,
+  handler: Handler<NoInfer<I>, O>,
+): Workflow<I, O>;
+export function workflow<I, O>(
+  name: string,
+  ...rest: [Handler<I, O>] | [WorkflowOptions<I, O>, Handler<I, O>]
+): Workflow<I, O> {
   const [options, handler] = rest.length === 1 ? [{}, rest[0]] : rest;
   checkName(name, "a workflow's name");
-  if (typeof handler !== "function") throw new StepfoldError("InvalidOptions", `Expected workflow ${JSON.stringify(name)} to have a function, got ${typeof handler}.`);
+  if (typeof handler !== "function")
+    throw new StepfoldError(
+      "InvalidOptions",
+      `Expected workflow ${JSON.stringify(name)} to have a function, got ${typeof handler}.`,
+    );
   checkOptions(name, options);
   return { kind: "workflow", name, version: options.version ?? 1, options, handler };
 }
@@ -58,10 +69,17 @@ function checkOptions(name: string, options: WorkflowOptions): void {
   const where = `of workflow ${JSON.stringify(name)}`;
   const { version, maxRetries } = options;
   if (version !== undefined && !(Number.isInteger(version) && version >= 1))
-    throw new StepfoldError("InvalidOptions", `Expected the version ${where} to be a whole number from 1, got ${version}.`);
+    throw new StepfoldError(
+      "InvalidOptions",
+      `Expected the version ${where} to be a whole number from 1, got ${version}.`,
+    );
   if (maxRetries !== undefined && !(Number.isInteger(maxRetries) && maxRetries >= 0))
-    throw new StepfoldError("InvalidOptions", `Expected maxRetries ${where} to be a whole number from 0, got ${maxRetries}.`);
-  for (const duration of [options.timeout, options.retention]) if (duration !== undefined) durationMs(duration);
+    throw new StepfoldError(
+      "InvalidOptions",
+      `Expected maxRetries ${where} to be a whole number from 0, got ${maxRetries}.`,
+    );
+  for (const duration of [options.timeout, options.retention])
+    if (duration !== undefined) durationMs(duration);
   if (options.stepTimeout !== undefined) checkStepTimeout(durationMs(options.stepTimeout), LEG_MS, where);
   retryPolicy(options.retry);
 }
@@ -77,7 +95,10 @@ export function checkStepTimeout(timeoutMs: number, legMs: number, where: string
 }
 
 export const isWorkflow = (value: unknown): value is AnyWorkflow =>
-  typeof value === "object" && value !== null && (value as { kind?: unknown }).kind === "workflow" && typeof (value as { handler?: unknown }).handler === "function";
+  typeof value === "object" &&
+  value !== null &&
+  (value as { kind?: unknown }).kind === "workflow" &&
+  typeof (value as { handler?: unknown }).handler === "function";
 
 /** The workflows of a process, by name and version. */
 export class Registry {
@@ -90,7 +111,10 @@ export class Registry {
   #add(added: AnyWorkflow): void {
     const versions = this.#byName.get(added.name) ?? [];
     if (versions.some((other) => other.version === added.version))
-      throw new StepfoldError("DuplicateWorkflow", `Expected one workflow ${JSON.stringify(added.name)} of version ${added.version}, got two. Give one another name or version.`);
+      throw new StepfoldError(
+        "DuplicateWorkflow",
+        `Expected one workflow ${JSON.stringify(added.name)} of version ${added.version}, got two. Give one another name or version.`,
+      );
     versions.push(added);
     versions.sort((left, right) => right.version - left.version);
     this.#byName.set(added.name, versions);
@@ -99,7 +123,9 @@ export class Registry {
   /** The given version, or the latest. */
   find(name: string, version?: number): AnyWorkflow | undefined {
     const versions = this.#byName.get(name);
-    return version === undefined ? versions?.[0] : versions?.find((candidate) => candidate.version === version);
+    return version === undefined
+      ? versions?.[0]
+      : versions?.find((candidate) => candidate.version === version);
   }
 
   versions(name: string): AnyWorkflow[] {

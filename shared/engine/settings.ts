@@ -1,6 +1,8 @@
 /**
  * What a host decides for the engine: who it is, how long its legs are, and which workflows it knows.
  */
+
+import type { Log } from "../core/context.ts";
 import {
   CLOCK_SKEW_MS,
   LEG_MS,
@@ -9,7 +11,6 @@ import {
   SWEEP_AFTER_MS,
 } from "../core/limits.ts";
 import { Registry } from "../core/workflow.ts";
-import type { Log } from "../core/context.ts";
 import type { Ports } from "./parts.ts";
 import { Residents } from "./residents.ts";
 
@@ -38,7 +39,12 @@ export interface Engine extends Ports {
 
 export function createEngine(
   ports: Ports,
-  options: { workflows: Iterable<unknown>; log: Log; settings: Partial<Settings> & Pick<Settings, "owner" | "codeHash">; residentRunsMax?: number },
+  options: {
+    workflows: Iterable<unknown>;
+    log: Log;
+    settings: Partial<Settings> & Pick<Settings, "owner" | "codeHash">;
+    residentRunsMax?: number;
+  },
 ): Engine {
   const settings: Settings = {
     legMs: LEG_MS,

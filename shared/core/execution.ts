@@ -1,0 +1,245 @@
+/**
+ * A workflow function in flight: it takes deliveries, one at a time, and gives commands.
+ *
+ * 1. A delivery settles one operation's promise; user code then runs until it waits again (`quiet`), before the
+ *    next is delivered (R1). Nothing here takes a macrotask between a delivery and user code.
+ * 2. The same deliveries give the same commands, whether live or on replay (R4): this class cannot tell them apart,
+ *    but for the silence of `run.log`.
+ * 3. Values go in and out by copy: what user code does to them reaches neither the journal nor another reader.
+ * It knows no journal, no clock and no ports; `context.ts` is what user code sees of it.
+ */
+import type { Log, StepContext } from "./context.ts";
+import { OperationError, type RunError, StepfoldError, toRunError } from "./errors.ts";
+import type { Command, Delivery, Ending } from "./events.ts";
+import type { Json, JsonObject } from "./json.ts";
+import { toJson } from "./json.ts";
+import type { RetryPolicy } from "./retry.ts";
+import { Scope, ScopedRun } from "./run.ts";
+import { type Schema, validate } from "./schema.ts";
+import type { AnyWorkflow } from "./workflow.ts";
+
+/** A step's code and rules: they live in the code, never in the journal. */
+export interface StepWork {
+  name: string;
+  work: (step: StepContext) => unknown;
+  policy: RetryPolicy;
+  timeoutMs: number;
+}
+
+/** What decides which signal a wait takes. */
+export interface SignalWait {
+  name: string;
+  schema?: Schema;
+  where?: (payload: never) => boolean;
+}
+
+export interface ExecutionOptions {
+  runId: string;
+  inc: string;
+  dryRun: boolean;
+  input: Json | undefined;
+  state: JsonObject;
+  /** The longest that a step's attempt may take. */
+  legMs: number;
+  log: Log;
+}
+
+/** What a settled operation hands to the code. */
+export type Outcome = { value?: Json } | { error: RunError };
+
+interface Pending {
+  scope: Scope;
+  resolve(value: unknown): void;
+  reject(reason: Error): void;
+}
+
+export class Execution {
+  readonly definition: AnyWorkflow;
+  readonly options: ExecutionOptions;
+  readonly steps = new Map<string, StepWork>();
+  readonly waits = new Map<string, SignalWait>();
+  /** False while replaying: `run.log` is silent. */
+  live = false;
+  started = false;
+  /** The time that `run.now()` shows, epoch ms. */
+  now = 0;
+  draws = 0;
+  /** The published state as the code sees it. */
+  visible: JsonObject;
+  ended = false;
+  /** Called when a command is issued, or the function ends, outside of a delivery. */
+  onIssued: (() => void) | undefined;
+  readonly #pending = new Map<string, Pending>();
+  readonly #forks = new Set<string>();
+  #issued: Command[] = [];
+  #taken = 0;
+  #interruption: "cancelled" | "timedOut" | undefined;
+
+  constructor(definition: AnyWorkflow, options: ExecutionOptions) {
+    this.definition = definition;
+    this.options = options;
+    this.visible = options.state;
+  }
+
+  /** Calls the workflow function. */
+  async start(now: number): Promise<void> {
+    this.started = true;
+    this.now = now;
+    const run = new ScopedRun(this, new Scope("", undefined));
+    void this.#call(run);
+    await quiet();
+  }
+
+  async #call(run: ScopedRun): Promise<void> {
+    const { handler, options } = this.definition;
+    try {
+      const returned: unknown = await handler(run, copyOf(this.options.input));
+      const checked =
+        options.output === undefined
+          ? returned
+          : await validate(
+              options.output as Schema,
+              returned,
+              `the output of workflow ${JSON.stringify(this.definition.name)}`,
+            );
+      const output = toJson(checked, `the output of workflow ${JSON.stringify(this.definition.name)}`);
+      this.#end(undefined, output);
+    } catch (thrown) {
+      this.#end(toRunError(thrown), undefined);
+    }
+  }
+
+  #end(error: RunError | undefined, output: Json | undefined): void {
+    this.ended = true;
+    this.issue(endingOf(this.#interruption, error, output));
+    const over = new StepfoldError(
+      "RunFinished",
+      "The workflow function has returned: nothing more can be started.",
+    );
+    for (const pending of this.#pending.values()) pending.reject(over);
+    this.#pending.clear();
+  }
+
+  /** Hands one event to the code and lets it run until it waits again. */
+  async deliver(event: Delivery, now: number, outcome: Outcome): Promise<void> {
+    this.now = now;
+    switch (event.type) {
+      case "CancelDelivered":
+        this.#interrupt("cancelled", {
+          code: "RunCancelled",
+          name: "RunCancelled",
+          message: "The run was cancelled.",
+        });
+        break;
+      case "DeadlineReached":
+        this.#interrupt("timedOut", runTimedOut());
+        break;
+      case "PatchDelivered":
+        this.visible = ("value" in outcome ? outcome.value : {}) as JsonObject;
+        break;
+      default:
+        this.#settle(event.operation, outcome);
+    }
+    await quiet();
+  }
+
+  #settle(operation: string, outcome: Outcome): void {
+    const pending = this.#pending.get(operation);
+    if (pending === undefined) return;
+    this.#pending.delete(operation);
+    if ("error" in outcome) pending.reject(new OperationError(outcome.error));
+    else pending.resolve(copyOf(outcome.value));
+  }
+
+  #interrupt(how: "cancelled" | "timedOut", error: RunError): void {
+    this.#interruption ??= how;
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of pending) reject(new OperationError(error));
+  }
+
+  /** Takes the next command that the code has issued. */
+  take(): Command | undefined {
+    const command = this.#issued[this.#taken];
+    if (command === undefined) return undefined;
+    if (++this.#taken === this.#issued.length) {
+      this.#issued = [];
+      this.#taken = 0;
+    }
+    return command;
+  }
+
+  peek(): Command | undefined {
+    return this.#issued[this.#taken];
+  }
+
+  issue(command: Command): void {
+    this.#issued.push(command);
+    this.onIssued?.();
+  }
+
+  /** A promise for an operation, settled by a delivery. Nobody need wait for it. */
+  pend<T>(operation: string, scope: Scope): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#pending.set(operation, { scope, resolve: resolve as (value: unknown) => void, reject });
+    promise.catch(() => {});
+    return promise;
+  }
+
+  openFork(operation: string): void {
+    this.#forks.add(operation);
+  }
+
+  closeFork(operation: string): boolean {
+    return this.#forks.delete(operation);
+  }
+
+  /** Cancels what is open in the scopes under `prefix`: their results no longer matter. */
+  cancelUnder(prefix: string): void {
+    const error = new StepfoldError(
+      "OperationCancelled",
+      "Another branch has decided: this operation's result no longer matters.",
+    );
+    for (const [operation, pending] of [...this.#pending]) {
+      if (!operation.startsWith(prefix)) continue;
+      this.#pending.delete(operation);
+      this.issue({ type: "OperationCancelled", operation });
+      pending.reject(error);
+    }
+    for (const fork of [...this.#forks]) {
+      if (!fork.startsWith(prefix)) continue;
+      this.#forks.delete(fork);
+      this.issue({ type: "OperationCancelled", operation: fork });
+    }
+  }
+}
+
+export const runTimedOut = (): RunError => ({
+  code: "RunTimedOut",
+  name: "RunTimedOut",
+  message: "The run's deadline has passed.",
+});
+
+function endingOf(
+  interruption: "cancelled" | "timedOut" | undefined,
+  error: RunError | undefined,
+  output: Json | undefined,
+): Ending {
+  if (interruption === "timedOut") return { type: "RunTimedOut", error: error ?? runTimedOut() };
+  if (interruption === "cancelled")
+    return error === undefined || error.code === "RunCancelled"
+      ? { type: "RunCancelled" }
+      : { type: "RunCancelled", error };
+  if (error !== undefined) return { type: "RunFailed", error };
+  return output === undefined ? { type: "RunCompleted" } : { type: "RunCompleted", output: { v: output } };
+}
+
+export function copyOf<T>(value: T): T {
+  return typeof value === "object" && value !== null ? (JSON.parse(JSON.stringify(value)) as T) : value;
+}
+
+/** Resolves when every microtask has run: user code waits, or does what no engine sees. A next-tick callback that is
+ * queued from a microtask runs once the microtask queue is empty (nodejs.org/api/process.html#processnexttickcallback-args). */
+export function quiet(): Promise<void> {
+  return new Promise((resolve) => queueMicrotask(() => process.nextTick(resolve)));
+}

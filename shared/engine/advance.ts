@@ -1,0 +1,218 @@
+/**
+ * The advance function's work: one message of the work queue.
+ *
+ * 1. It resolves only when the message may be acknowledged: what it asked for is in the journal, and whatever must
+ *    follow is itself covered by a wake, a schedule or the sweep (J6).
+ * 2. A wake that comes early sends itself on, without a claim; one whose event is not there yet is put back until
+ *    its sender must have ended (J8); one that meets a live lease is sent again for the lease's end (J9).
+ * 3. A finished run leaves the due index only when its effects are done (J10).
+ */
+import { durationMs } from "../core/duration.ts";
+import { LeaseLost, StepfoldError } from "../core/errors.ts";
+import {
+  DUE_MOVE_MS,
+  EXPIRY_HORIZON_MS,
+  RETENTION_MS,
+  SWEEP_BACKOFF_MS,
+  WAKE_LOOK_MS,
+  WAKE_PUT_BACK_MS,
+} from "../core/limits.ts";
+import { statusOf, wakeAtOf } from "../core/state.ts";
+import type { Projection } from "../ports/journal.ts";
+import { isActionable } from "./decide.ts";
+import { perform } from "./effects.ts";
+import { Leg, type LegEnd } from "./leg.ts";
+import { catchUp, loadRun } from "./load.ts";
+import type { Resident } from "./residents.ts";
+import type { Engine } from "./settings.ts";
+import { eventIsThere, parseWake, sendWake, type Wake } from "./wake.ts";
+
+/** Takes one message. Throws `MalformedMessage` for what is no wake, and what the ports throw. */
+export async function advance(engine: Engine, body: string): Promise<void> {
+  const wake = parseWake(body);
+  if (wake === undefined)
+    throw new StepfoldError(
+      "MalformedMessage",
+      `Expected a wake on the work queue, got ${JSON.stringify(body.slice(0, 200))}.`,
+    );
+  if (wake.at !== undefined && wake.at > engine.clock.now()) return sendWake(engine, wake);
+  const run = await found(engine, wake);
+  if (run === undefined) return;
+  if (run.state.finished !== undefined) return closeFinished(engine, run);
+  const heldUntil = leaseEnd(engine, run);
+  if (heldUntil !== undefined) return sendWake(engine, { runId: wake.runId, inc: wake.inc, at: heldUntil });
+  if (isActionable(run.state, engine.clock.now(), engine.settings.codeHash)) return runLeg(engine, run, wake);
+  await moveOn(engine, run, wake);
+  engine.residents.keep(wake.runId, run);
+}
+
+/** The run with what the wake names, or `undefined` when this message has nothing more to do. */
+async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> {
+  const { runId, inc } = wake;
+  const lookUntil = engine.clock.now() + WAKE_LOOK_MS;
+  for (;;) {
+    const active = engine.residents.active.get(runId);
+    let sequence = -1;
+    if (active !== undefined) {
+      active.poke();
+      if (active.knows(wake.event)) {
+        await sendWake(engine, { runId, inc, at: active.until + engine.settings.skewMs });
+        return undefined;
+      }
+    } else {
+      const run = await bring(engine, runId);
+      if (run !== undefined && run.header.inc !== inc) return undefined;
+      if (run !== undefined && (run.state.finished !== undefined || eventIsThere(run.state, wake.event)))
+        return run;
+      if (run !== undefined) {
+        sequence = run.state.sequence;
+        engine.residents.keep(runId, run);
+      }
+    }
+    const now = engine.clock.now();
+    if (wake.until === undefined || now > wake.until) return undefined;
+    if (now >= lookUntil) {
+      await sendWake(engine, wake, WAKE_PUT_BACK_MS);
+      return undefined;
+    }
+    if (active === undefined) await engine.journal.changed(runId, sequence, lookUntil - now);
+    else await engine.clock.sleep(2);
+  }
+}
+
+/** From memory and the journal's tail, or from the journal. */
+async function bring(engine: Engine, runId: string): Promise<Resident | undefined> {
+  const resident = engine.residents.take(runId);
+  if (resident === undefined) return loadRun(engine, runId);
+  try {
+    await catchUp(engine, resident);
+    return resident;
+  } catch (error) {
+    // The run of this id is another one by now, or its rows are gone: the journal tells.
+    if (error instanceof StepfoldError && (error.code === "JournalGap" || error.code === "IllegalEvent"))
+      return loadRun(engine, runId, { consistent: true });
+    throw error;
+  }
+}
+
+/** When a live lease ends, with the margin for clocks that differ. */
+function leaseEnd(engine: Engine, run: Resident): number | undefined {
+  const { lease } = run.state;
+  if (lease === undefined || engine.settings.isDead(lease.owner)) return undefined;
+  const until = lease.until + engine.settings.skewMs;
+  return until > engine.clock.now() ? until : undefined;
+}
+
+async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> {
+  const { runId, inc } = wake;
+  await keepAlive(engine, run);
+  const leg = new Leg(engine, run);
+  engine.residents.active.set(runId, leg);
+  let end: LegEnd;
+  try {
+    end = await leg.run(wake.event ?? (wake.at === undefined ? undefined : "timer"));
+  } catch (error) {
+    if (!(error instanceof LeaseLost)) throw error;
+    engine.log.info("Another owner has claimed the run.", { runId, ...error.data });
+    await sendWake(engine, { runId, inc, at: engine.clock.now() + engine.settings.legMs });
+    return;
+  } finally {
+    if (engine.residents.active.get(runId) === leg) engine.residents.active.delete(runId);
+  }
+  if (end === "finished") return closeFinished(engine, run, true);
+  await project(engine, run);
+  if (end === "handedOver") await sendWake(engine, { runId, inc });
+  if (end === "parked") engine.residents.keep(runId, run);
+}
+
+/** Lets the header follow a park: when the listed status has changed, or when the run is due much later. */
+async function project(engine: Engine, run: Resident): Promise<void> {
+  const { state, header } = run;
+  const status = statusOf(state);
+  const stalled = state.stalled !== undefined;
+  const dueAt = stalled ? engine.clock.now() + SWEEP_BACKOFF_MS : dueAfter(engine, run);
+  const later = header.dueAt === undefined || Math.abs(dueAt - header.dueAt) > DUE_MOVE_MS;
+  if (status === header.status && stalled === (header.stalled ?? false) && !later) return;
+  const projection: Projection = {
+    headerSequence: state.sequence,
+    status,
+    updatedAt: state.at,
+    startedAt: state.startedAt,
+    wakeAt: wakeAtOf(state) ?? null,
+    stalled,
+  };
+  if (later) projection.dueAt = dueAt;
+  if (!(await engine.journal.project(header, projection))) return;
+  Object.assign(header, {
+    ...projection,
+    wakeAt: projection.wakeAt ?? undefined,
+    dueAt: projection.dueAt ?? header.dueAt,
+  });
+  if (later && !stalled) await seeWhoCame(engine, run);
+}
+
+/** An event that was appended while `dueAt` moved away may have counted on the old one (J6). */
+async function seeWhoCame(engine: Engine, run: Resident): Promise<void> {
+  const { header, state } = run;
+  const tail = await engine.journal.tail(header, state.sequence, 1);
+  if (tail.length === 0) return;
+  const dueAt = engine.clock.now() + engine.settings.sweepAfterMs;
+  if (await engine.journal.reschedule(header, { dueAt, sequence: tail[0]!.sequence })) header.dueAt = dueAt;
+}
+
+/** When the sweep should next look: after the run's own next time, and well before its rows expire. */
+function dueAfter(engine: Engine, run: Resident): number {
+  const wakeAt = wakeAtOf(run.state) ?? Number.POSITIVE_INFINITY;
+  return Math.min(wakeAt + engine.settings.sweepAfterMs, run.header.expiresAt - EXPIRY_HORIZON_MS / 2);
+}
+
+/** A run that was woken for nothing: its `dueAt` goes to where it belongs, later lazily (J6). */
+async function moveOn(engine: Engine, run: Resident, wake: Wake): Promise<void> {
+  if (wake.event !== undefined || wake.at !== undefined || run.state.stalled !== undefined) return;
+  await keepAlive(engine, run);
+  const header = await engine.journal.header(wake.runId, { consistent: true });
+  if (header === undefined || header.inc !== run.header.inc || header.dueAt === undefined) return;
+  run.header = header;
+  const dueAt = dueAfter(engine, run);
+  if (dueAt > header.dueAt && (await engine.journal.reschedule(header, { dueAt, from: header.dueAt })))
+    await seeWhoCame(engine, run);
+}
+
+/** Extends the expiry of a run that is past half of it (J7). */
+async function keepAlive(engine: Engine, run: Resident): Promise<void> {
+  const { header, state } = run;
+  const now = engine.clock.now();
+  const retention = engine.registry.find(state.created.workflow, state.created.version)?.options.retention;
+  const lifetimeMs = EXPIRY_HORIZON_MS + (retention === undefined ? RETENTION_MS : durationMs(retention));
+  if (header.expiresAt - now > lifetimeMs / 2) return;
+  await engine.journal.extend(header, now + lifetimeMs);
+  header.expiresAt = now + lifetimeMs;
+}
+
+/** Does what a finished run still owes, then lets it leave the due index. */
+async function closeFinished(engine: Engine, run: Resident, effectsDone = false): Promise<void> {
+  const { state, header } = run;
+  const { status, at } = state.finished!;
+  if (header.dueAt === undefined && header.status === status) return;
+  if (!effectsDone) for (const effect of state.effects.values()) await perform(engine, state, effect);
+  const usage = engine.meter.drain(state.runId) ?? {
+    writeUnits: 0,
+    readUnits: 0,
+    queueRequests: 0,
+    schedules: 0,
+  };
+  // What this projection itself will cost: the header, and its leaving the due index.
+  usage.writeUnits += 2;
+  await engine.journal.project(header, {
+    headerSequence: state.sequence,
+    status,
+    updatedAt: at,
+    startedAt: state.startedAt,
+    finishedAt: at,
+    wakeAt: null,
+    stalled: false,
+    dueAt: null,
+    usage,
+  });
+  engine.meter.drain(state.runId);
+}

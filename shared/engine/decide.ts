@@ -1,0 +1,107 @@
+/**
+ * What comes next for a run, from its state and a time: pure, but for the schemas of waiting code. What is decided
+ * here is journaled, and on replay never decided again (R2).
+ */
+
+import type {
+  SignalDelivered,
+  SignalRejected,
+  SignalTimedOut,
+  StepRetried,
+  TimerFired,
+} from "../core/events.ts";
+import type { Execution, SignalWait } from "../core/execution.ts";
+import type { Json } from "../core/json.ts";
+import { toJson } from "../core/json.ts";
+import { validate } from "../core/schema.ts";
+import { dueAtOf, type Operation, type RunState, type Signal, wakeAtOf } from "../core/state.ts";
+
+/** Whether a claim would find something to do. */
+export function isActionable(state: RunState, now: number, codeHash: string): boolean {
+  if (state.finished !== undefined) return false;
+  if (state.stalled?.codeHash === codeHash) return false;
+  if (state.phase === "leased" || state.stalled !== undefined) return true;
+  if (state.cancel !== undefined && !state.cancel.delivered) return true;
+  if (state.phase === "created") return (state.created.startAt ?? 0) <= now;
+  if (state.firstUndelivered !== undefined || state.childEnds.size > 0 || state.effects.size > 0) return true;
+  if (state.open.size === 0 || hasIdleStep(state)) return true;
+  if ((wakeAtOf(state) ?? Number.POSITIVE_INFINITY) <= now) return true;
+  return hasCandidate(state);
+}
+
+/** A step that was handed over by a leg that had no time left for it. */
+function hasIdleStep(state: RunState): boolean {
+  for (const operation of state.open.values())
+    if (operation.kind === "step" && operation.status === "running") return true;
+  return false;
+}
+
+function hasCandidate(state: RunState): boolean {
+  if (state.buffered.size === 0 || state.waits.size === 0) return false;
+  const names = new Set([...state.waits.values()].map((wait) => wait.name));
+  for (const id of state.buffered) if (names.has(state.signals.get(id)!.name)) return true;
+  return false;
+}
+
+/** The earliest timed operation that is due: ties go to the one that was started first. */
+export function due(state: RunState, now: number): TimerFired | SignalTimedOut | StepRetried | undefined {
+  let first: Operation | undefined;
+  for (const operation of state.timed.values())
+    if (dueAtOf(operation) <= now && (first === undefined || dueAtOf(operation) < dueAtOf(first)))
+      first = operation;
+  if (first === undefined) return undefined;
+  if (first.kind === "timer") return { type: "TimerFired", operation: first.id };
+  if (first.kind === "signal") return { type: "SignalTimedOut", operation: first.id };
+  return { type: "StepRetried", operation: first.id, attempt: first.attempts + 1 };
+}
+
+export type SignalDecision = { event: SignalDelivered; value: Json | undefined } | { event: SignalRejected };
+
+/**
+ * The first buffered signal, in order of arrival, that a wait takes, in order of start. A signal that came after a
+ * wait's timeout is not for it. `passed` holds pairs that a `where` has refused: they are not asked again.
+ */
+export async function matchSignal(
+  state: RunState,
+  execution: Execution,
+  read: (signal: Signal) => Promise<Json | undefined>,
+  passed: Set<string>,
+): Promise<SignalDecision | undefined> {
+  for (const id of state.buffered) {
+    const signal = state.signals.get(id)!;
+    for (const wait of state.waits.values()) {
+      if (wait.name !== signal.name || passed.has(`${wait.id} ${id}`)) continue;
+      if (wait.dueAt !== undefined && signal.at > wait.dueAt) continue;
+      const decision = await decideSignal(wait, signal, execution.waits.get(wait.id), await read(signal));
+      if (decision !== undefined) return decision;
+      passed.add(`${wait.id} ${id}`);
+    }
+  }
+  return undefined;
+}
+
+async function decideSignal(
+  wait: Operation,
+  signal: Signal,
+  rules: SignalWait | undefined,
+  payload: Json | undefined,
+): Promise<SignalDecision | undefined> {
+  const { signalId } = signal;
+  const event: SignalDelivered = { type: "SignalDelivered", operation: wait.id, signalId };
+  let value = payload;
+  try {
+    if (rules?.schema !== undefined) {
+      value = toJson(
+        await validate(rules.schema, payload, `the payload of signal ${JSON.stringify(signal.name)}`),
+        "a signal's payload",
+      );
+      if (JSON.stringify(value) !== JSON.stringify(payload) && value !== undefined)
+        event.payload = { v: value };
+    }
+    if (rules?.where !== undefined && !rules.where(value as never)) return undefined;
+  } catch (thrown) {
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    return { event: { type: "SignalRejected", operation: wait.id, signalId, message } };
+  }
+  return { event, value };
+}

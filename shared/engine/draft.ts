@@ -1,0 +1,94 @@
+/**
+ * The entry that an owner is deciding: its events are applied to the state as they come, so that each decision sees
+ * the ones before it, and are stored in one conditional put.
+ *
+ * 1. Nothing of a draft takes effect outside before it is stored (J5).
+ * 2. A lost race for the sequence folds the winner in before the draft and keeps the draft: only outside events can
+ *    win, and they touch nothing that the code has seen (J3, R2). A winner that claims is `LeaseLost` (J4).
+ * 3. What the code saw as the time stays what it saw (`seen`), whatever time the entry ends up with (R3).
+ */
+import { LeaseLost } from "../core/errors.ts";
+import type { Entry, RunEvent } from "../core/events.ts";
+import { applyEvent, closeEntry, fold, openEntry } from "../core/fold.ts";
+import { addUsage, noUsage } from "../ports/meter.ts";
+import { catchUp } from "./load.ts";
+import type { Ports } from "./parts.ts";
+import type { Resident } from "./residents.ts";
+
+export class Draft {
+  readonly #ports: Ports;
+  readonly #run: Resident;
+  readonly #nonce: string;
+  readonly seen: number;
+  readonly events: RunEvent[] = [];
+  #at: number;
+  #usage = noUsage();
+  bytes = 0;
+
+  constructor(ports: Ports, run: Resident) {
+    this.#ports = ports;
+    this.#run = run;
+    this.#nonce = ports.clock.id();
+    this.#at = Math.max(run.state.at, ports.clock.now());
+    this.seen = this.#at;
+    openEntry(run.state, { sequence: run.state.sequence + 1, at: this.#at });
+  }
+
+  push(event: RunEvent, bytes = 100): void {
+    applyEvent(this.#run.state, event, this.seen);
+    this.events.push(event);
+    this.bytes += bytes;
+  }
+
+  /** Takes back the last event, which must have been pushed alone for a park: the state is folded anew. */
+  withoutPark(): void {
+    if (this.events.at(-1)?.type !== "LegParked") return;
+    this.events.pop();
+    this.#refold();
+  }
+
+  /** Stores the draft. False: an outside event was first, and is folded in; decide again, then store again. */
+  async store(generation: number | undefined): Promise<boolean> {
+    const { state, header, entries } = this.#run;
+    this.#usage = addUsage(this.#usage, this.#ports.meter.drain(state.runId) ?? noUsage());
+    const entry: Entry = {
+      sequence: state.sequence,
+      at: this.#at,
+      generation: generation ?? state.sequence,
+      nonce: this.#nonce,
+      events: this.events,
+      ...(this.seen === this.#at ? {} : { seen: this.seen }),
+      usage: this.#usage,
+    };
+    const result = await this.#ports.journal.append(header, entry, header.expiresAt);
+    if (result.stored || result.own) {
+      closeEntry(state, entry);
+      entries.push(entry);
+      return true;
+    }
+    await this.#giveWay(result.winner, generation ?? 0);
+    return false;
+  }
+
+  async #giveWay(winner: Entry, generation: number): Promise<void> {
+    const { entries, header } = this.#run;
+    const held = entries.length;
+    entries.push(winner);
+    // Where one has come, more may have: reading the tail is cheaper than losing once for each.
+    this.#run.state = fold(header, entries);
+    await catchUp(this.#ports, this.#run);
+    for (const entry of this.#run.entries.slice(held))
+      if (entry.events.some((event) => event.type === "LegStarted"))
+        throw new LeaseLost(header.runId, generation, entry.sequence);
+    this.#refold();
+  }
+
+  #refold(): void {
+    const { entries, header } = this.#run;
+    const state = fold(header, entries);
+    this.#at = Math.max(this.#at, state.at);
+    openEntry(state, { sequence: state.sequence + 1, at: this.#at });
+    for (const event of this.events) applyEvent(state, event, this.seen);
+    this.#run.state = state;
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Effects: what leaves a run once the entry that decides it is stored (J5). Each has an id in the state, may be sent
+ * twice, and counts as owed until it is done, also after the run's end (J10).
+ */
+import { StepfoldError } from "../core/errors.ts";
+import type { ChildFinished, ChildStarted } from "../core/events.ts";
+import type { Effect, RunState } from "../core/state.ts";
+import { requestCancel } from "./control.ts";
+import { readPayload } from "./load.ts";
+import { appendOutside } from "./outside.ts";
+import type { Engine } from "./settings.ts";
+import { start } from "./start.ts";
+
+/** Does one effect. It may have been done before. */
+export async function perform(engine: Engine, state: RunState, effect: Effect): Promise<void> {
+  switch (effect.kind) {
+    case "startChild":
+      return startChild(engine, state, effect.command);
+    case "cancelChild":
+      return cancelChild(engine, effect.childRunId, state.runId);
+    case "tellParent":
+      return tellParent(engine, state, effect);
+  }
+}
+
+async function startChild(engine: Engine, state: RunState, command: ChildStarted): Promise<void> {
+  const { operation } = command;
+  const parent = command.detached ? undefined : { runId: state.runId, operation };
+  const request = {
+    workflow: command.workflow,
+    version: command.version,
+    runId: command.childRunId,
+    parent,
+    owner: state.created.owner,
+    dryRun: state.created.dryRun,
+  };
+  try {
+    const input = await readPayload(engine, command.input);
+    await start(engine, input === undefined ? request : { ...request, input });
+  } catch (error) {
+    if (
+      !(error instanceof StepfoldError) ||
+      !["WorkflowNotFound", "InvalidInput", "IdempotencyConflict"].includes(error.code)
+    )
+      throw error;
+    await report(engine, state.runId, {
+      type: "ChildFinished",
+      childRunId: command.childRunId,
+      operation,
+      status: "failed",
+      error: { code: error.code, name: error.name, message: error.message },
+    });
+  }
+}
+
+async function cancelChild(engine: Engine, childRunId: string, by: string): Promise<void> {
+  try {
+    await requestCancel(engine, childRunId, { reason: "its parent no longer needs it", by });
+  } catch (error) {
+    if (!(error instanceof StepfoldError) || (error.code !== "RunFinished" && error.code !== "RunNotFound"))
+      throw error;
+  }
+}
+
+async function tellParent(
+  engine: Engine,
+  state: RunState,
+  effect: { runId: string; operation: string },
+): Promise<void> {
+  const { status, output, error } = state.finished!;
+  const end: ChildFinished = {
+    type: "ChildFinished",
+    childRunId: state.runId,
+    operation: effect.operation,
+    status,
+  };
+  if (output !== undefined) end.output = output;
+  if (status !== "completed") end.error = childError(state, status, error);
+  await report(engine, effect.runId, end);
+}
+
+function childError(state: RunState, status: string, error: ChildFinished["error"]): ChildFinished["error"] {
+  const code = status === "cancelled" ? "ChildCancelled" : "ChildFailed";
+  const message = `The child run ${state.runId} (${state.created.workflow}) is ${status}${error === undefined ? "." : `: ${error.message}`}`;
+  return { code, name: code, message, ...(error === undefined ? {} : { cause: error }) };
+}
+
+async function report(engine: Engine, parentRunId: string, end: ChildFinished): Promise<void> {
+  try {
+    await appendOutside(engine, parentRunId, (parent) => {
+      const waits =
+        parent.open.get(end.operation)?.childRunId === end.childRunId && !parent.childEnds.has(end.operation);
+      const wake = parent.finished === undefined ? `child:${end.operation}` : undefined;
+      return { events: waits && parent.finished === undefined ? [end] : [], wake };
+    });
+  } catch (error) {
+    if (!(error instanceof StepfoldError) || error.code !== "RunNotFound") throw error;
+  }
+}

@@ -1,0 +1,573 @@
+/**
+ * A leg: one stretch of a run in one process. Claim → replay → decide → append → effects … → park or finish.
+ *
+ * 1. The claim and the first decisions are one entry; so are a result, what the code made of it, and the run's end
+ *    or its park (J2). Steps begin only after the entry that says so is stored (J5).
+ * 2. A leg that has lost its lease stops and writes nothing more (J4); so does one that has ended.
+ * 3. It parks when everything that it waits for is outside; the wake for the earliest time goes out first (J5, J8).
+ * 4. It hands over before a step that no longer fits into its time (J11).
+ */
+import { LeaseLost, type RunError } from "../core/errors.ts";
+import type { Command, Delivery, RunEvent } from "../core/events.ts";
+import { Execution, type Outcome, runTimedOut } from "../core/execution.ts";
+import { idempotencyKeyOf } from "../core/ids.ts";
+import type { Json } from "../core/json.ts";
+import { AWAIT_IN_LEG_MS, ENTRY_BYTES_MAX, LEG_CLOSING_MS, TAIL_READ_MS } from "../core/limits.ts";
+import { mergedState, NonDeterminism, replay } from "../core/replay.ts";
+import { retryDelayMs } from "../core/retry.ts";
+import { type Operation, wakeAtOf } from "../core/state.ts";
+import { type AttemptResult, Attempts } from "./attempts.ts";
+import { due, matchSignal } from "./decide.ts";
+import { Draft } from "./draft.ts";
+import { perform } from "./effects.ts";
+import { catchUp, externalized, loadRun, payloadOf, readPayload } from "./load.ts";
+import type { Resident } from "./residents.ts";
+import type { Engine } from "./settings.ts";
+import { eventIsThere, sendWake } from "./wake.ts";
+
+export type LegEnd = "finished" | "parked" | "handedOver" | "stalled";
+
+export class Leg {
+  readonly #engine: Engine;
+  readonly #run: Resident;
+  readonly #attempts: Attempts;
+  readonly #until: number;
+  readonly #results: AttemptResult[] = [];
+  readonly #passed = new Set<string>();
+  readonly #effectsDone = new Set<string>();
+  readonly #effectsNoted = new Set<string>();
+  #execution!: Execution;
+  #draft: Draft | undefined;
+  #generation: number | undefined;
+  #handover = false;
+  #closed = false;
+  #poked = false;
+  #notify: (() => void) | undefined;
+
+  constructor(engine: Engine, run: Resident) {
+    this.#engine = engine;
+    this.#run = run;
+    this.#until = engine.clock.now() + engine.settings.legMs;
+    this.#attempts = new Attempts(engine.clock, engine.log, (result) => {
+      if (this.#closed) return;
+      this.#results.push(result);
+      this.#stir();
+    });
+  }
+
+  get until(): number {
+    return this.#until;
+  }
+  get generation(): number {
+    return this.#generation ?? 0;
+  }
+  /** Whether the event that a wake names has reached this leg. */
+  knows(event: string | undefined): boolean {
+    return eventIsThere(this.#run.state, event);
+  }
+
+  /** Makes the leg read the journal's tail. */
+  poke(): void {
+    this.#poked = true;
+    this.#stir();
+  }
+
+  /** Runs the leg to its end. Throws `LeaseLost`, or a `PortError` when a port has failed. */
+  async run(cause: string | undefined): Promise<LegEnd> {
+    try {
+      const stalled = await this.#prepare();
+      await this.#claim(cause, stalled);
+      return stalled === undefined ? await this.#advance() : "stalled";
+    } catch (error) {
+      if (!(error instanceof LeaseLost)) await this.#giveUp();
+      throw error;
+    } finally {
+      this.#close();
+    }
+  }
+
+  /** A port has failed: the lease is given up, so that whoever comes next need not wait for its end. */
+  async #giveUp(): Promise<void> {
+    if (this.#generation === undefined || this.#run.state.finished !== undefined) return;
+    this.#closed = true;
+    try {
+      const fresh = await loadRun(this.#engine, this.#run.state.runId, { consistent: true });
+      if (fresh?.state.generation !== this.#generation || fresh.state.phase !== "leased") return;
+      const draft = new Draft(this.#engine, fresh);
+      draft.push({ type: "LegParked", handover: true });
+      await draft.store(this.#generation);
+    } catch (error) {
+      this.#engine.log.warn("The lease could not be given up; it ends by itself.", {
+        runId: this.#run.state.runId,
+        error: String(error),
+      });
+    }
+  }
+
+  #close(): void {
+    this.#closed = true;
+    if (this.#execution !== undefined) this.#execution.onIssued = undefined;
+    this.#attempts.abort(() => false, "The leg has ended.");
+    const kept =
+      this.#run.state.phase === "parked" &&
+      this.#draft === undefined &&
+      this.#run.state.stalled === undefined;
+    this.#run.execution = kept ? this.#execution : undefined;
+  }
+
+  /** Brings the code to where the journal is. Answers why that cannot be, if so. */
+  async #prepare(): Promise<RunError | undefined> {
+    const { state } = this.#run;
+    const { workflow, version } = state.created;
+    const definition = this.#engine.registry.find(workflow, version);
+    if (definition === undefined)
+      return {
+        code: "WorkflowNotFound",
+        name: "WorkflowNotFound",
+        message: `This code has no workflow ${JSON.stringify(workflow)} of version ${version}. Put it back, or let the run go on elsewhere.`,
+      };
+    if (endsUnstarted(this.#run)) return undefined;
+    try {
+      await this.#replay(this.#run.execution ?? (await this.#newExecution(definition)));
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof NonDeterminism)) throw error;
+      return { code: error.code, name: error.name, message: error.message, data: error.data };
+    }
+  }
+
+  async #newExecution(definition: ConstructorParameters<typeof Execution>[0]): Promise<Execution> {
+    const { state } = this.#run;
+    const { created, runId, inc } = state;
+    return new Execution(definition, {
+      runId,
+      inc,
+      dryRun: created.dryRun === true,
+      input: await readPayload(this.#engine, created.input),
+      state:
+        created.state === undefined
+          ? {}
+          : await mergedState([created.state], { payload: (payload) => readPayload(this.#engine, payload) }),
+      legMs: this.#engine.settings.legMs - LEG_CLOSING_MS,
+      log: this.#engine.log,
+    });
+  }
+
+  async #replay(execution: Execution): Promise<void> {
+    execution.live = false;
+    this.#execution = execution;
+    const hydrate = {
+      outcome: (event: Delivery) => this.#outcome(event),
+      payload: (payload: Parameters<typeof readPayload>[1]) => readPayload(this.#engine, payload),
+    };
+    await replay(execution, this.#run.state, hydrate, this.#run.replayed ?? 0);
+    execution.live = true;
+    execution.onIssued = () => this.#stir();
+  }
+
+  /** What a delivery in the journal hands to the code. */
+  async #outcome(event: Delivery): Promise<Outcome> {
+    if (!("operation" in event)) return {};
+    const { status, output, error } = this.#run.state.operations.get(event.operation)!;
+    if (event.type === "SignalTimedOut" || (error !== undefined && status === "failed"))
+      return { error: error! };
+    const value = output === undefined || "v" in output ? output?.v : await readPayload(this.#engine, output);
+    return { value };
+  }
+
+  async #claim(cause: string | undefined, stalled: RunError | undefined): Promise<void> {
+    const { state } = this.#run;
+    const { owner, codeHash } = this.#engine.settings;
+    const crashed = state.phase === "leased" && !state.progressed ? runningSteps(this.#run) : [];
+    const draft = this.#open();
+    draft.push({
+      type: "LegStarted",
+      owner,
+      until: this.#until,
+      codeHash,
+      ...(cause === undefined ? {} : { cause }),
+    });
+    if (stalled !== undefined) return this.#stall(stalled);
+    if (this.#execution === undefined) return this.#endUnstarted();
+    if (!this.#execution.started) await this.#execution.start(draft.seen);
+    for (const operation of crashed) await this.#crashed(operation.id);
+  }
+
+  async #stall(error: RunError): Promise<void> {
+    const { operation, recorded, found } = (error.data ?? {}) as Record<string, string | undefined>;
+    const { codeHash } = this.#engine.settings;
+    for (;;) {
+      const draft = this.#open();
+      if (!draft.events.some((event) => event.type === "RunStalled"))
+        draft.push({
+          type: "RunStalled",
+          code: error.code,
+          message: error.message,
+          operation,
+          recorded,
+          found,
+          codeHash,
+        });
+      if (draft.events.at(-1)?.type !== "LegParked") draft.push({ type: "LegParked" });
+      if (await draft.store(this.#generation)) break;
+    }
+    this.#draft = undefined;
+    this.#engine.log.warn("The run is stalled.", { runId: this.#run.state.runId, ...error });
+  }
+
+  #endUnstarted(): void {
+    const { cancel } = this.#run.state;
+    this.#open().push(
+      cancel === undefined ? { type: "RunTimedOut", error: runTimedOut() } : { type: "RunCancelled" },
+    );
+  }
+
+  async #crashed(operation: string): Promise<void> {
+    const state = this.#run.state.operations.get(operation)!;
+    const work = this.#execution.steps.get(operation);
+    if (work === undefined) return;
+    const error: RunError = {
+      code: "LegCrashed",
+      name: "LegCrashed",
+      message: `The process ended while it ran the step ${JSON.stringify(state.name)}.`,
+      operation: state.name,
+      attempts: state.attempts,
+    };
+    await this.#failed({
+      attempt: { operation, attempt: state.attempts, work },
+      ok: false,
+      error,
+      thrown: undefined,
+    });
+  }
+
+  #open(): Draft {
+    if (this.#draft === undefined) {
+      this.#draft = new Draft(this.#engine, this.#run);
+      const done = [...this.#effectsDone].filter(
+        (id) => !this.#effectsNoted.has(id) && this.#run.state.effects.has(id),
+      );
+      if (done.length > 0 && this.#generation !== undefined) {
+        for (const id of done) this.#effectsNoted.add(id);
+        this.#draft.push({ type: "EffectsDone", effects: done });
+      }
+    }
+    return this.#draft;
+  }
+
+  /** The leg's life after its claim was drafted. */
+  async #advance(): Promise<LegEnd> {
+    for (;;) {
+      await this.#decide();
+      const parking = this.#parks();
+      if (parking) await this.#preparePark();
+      const draft = this.#draft;
+      if (draft === undefined) {
+        await this.#wait();
+        continue;
+      }
+      if (!(await draft.store(this.#generation))) {
+        draft.withoutPark();
+        continue;
+      }
+      this.#generation ??= this.#run.state.generation;
+      this.#draft = undefined;
+      await this.#afterStore(draft.events);
+      if (this.#run.state.finished !== undefined) return "finished";
+      if (this.#run.state.phase === "parked") return this.#handover ? "handedOver" : "parked";
+    }
+  }
+
+  /** Delivers what is there to deliver, and drafts what the code makes of it, until there is nothing more. */
+  async #decide(): Promise<void> {
+    if (this.#poked && this.#draft === undefined) await this.#readTail();
+    while (!(await this.#draftCommands())) {
+      if ((this.#draft?.bytes ?? 0) > ENTRY_BYTES_MAX) return;
+      if (!(await this.#deliverNext())) return;
+    }
+  }
+
+  /** True once the run is finished, or the draft is full. */
+  async #draftCommands(): Promise<boolean> {
+    if (this.#run.state.finished !== undefined) return true;
+    for (let command = this.#execution.peek(); command !== undefined; command = this.#execution.peek()) {
+      if ((this.#draft?.bytes ?? 0) > ENTRY_BYTES_MAX) return true;
+      this.#execution.take();
+      const stored = await this.#storable(command);
+      this.#open().push(stored, bytesOf(stored));
+      if (this.#run.state.finished !== undefined) return true;
+    }
+    return false;
+  }
+
+  async #storable(command: Command): Promise<Command> {
+    const { header } = this.#run;
+    if (command.type === "StateSet")
+      return { ...command, patch: await externalized(this.#engine, header, command.patch) };
+    if (command.type === "ChildStarted" && command.input !== undefined)
+      return { ...command, input: await externalized(this.#engine, header, command.input) };
+    if (command.type === "RunCompleted" && command.output !== undefined)
+      return { ...command, output: await externalized(this.#engine, header, command.output) };
+    return command;
+  }
+
+  async #deliverNext(): Promise<boolean> {
+    const { state } = this.#run;
+    const now = this.#draft?.seen ?? this.#engine.clock.now();
+    if (state.cancel !== undefined && !state.cancel.delivered)
+      return this.#deliver({ type: "CancelDelivered" }, {});
+    if (
+      state.created.deadline !== undefined &&
+      state.created.deadline <= now &&
+      !state.deadlineReached &&
+      state.cancel === undefined
+    )
+      return this.#deliver({ type: "DeadlineReached" }, {});
+    if (
+      state.firstUndelivered !== undefined &&
+      !this.#draft?.events.some((event) => event.type === "StateSet")
+    )
+      return this.#deliverPatches();
+    const result = this.#results.shift();
+    if (result !== undefined) return this.#settled(result);
+    const ended = state.childEnds.keys().next().value;
+    if (ended !== undefined) return this.#deliverChild(ended);
+    return (await this.#deliverSignal()) || this.#deliverDue(now);
+  }
+
+  async #deliver(event: Delivery, outcome: Outcome, bytes?: number): Promise<boolean> {
+    const draft = this.#open();
+    draft.push(event, bytes);
+    await this.#execution.deliver(event, draft.seen, outcome);
+    return true;
+  }
+
+  async #deliverPatches(): Promise<boolean> {
+    const { patches } = this.#run.state;
+    const value = await mergedState(patches, { payload: (payload) => readPayload(this.#engine, payload) });
+    return this.#deliver({ type: "PatchDelivered", count: patches.length }, { value });
+  }
+
+  async #deliverChild(operation: string): Promise<boolean> {
+    const end = this.#run.state.childEnds.get(operation)!;
+    const outcome: Outcome =
+      end.status === "completed"
+        ? { value: await readPayload(this.#engine, end.output) }
+        : { error: end.error! };
+    return this.#deliver({ type: "ChildSettled", operation }, outcome);
+  }
+
+  async #deliverSignal(): Promise<boolean> {
+    const { state } = this.#run;
+    if (state.buffered.size === 0 || state.waits.size === 0) return false;
+    const decision = await matchSignal(
+      state,
+      this.#execution,
+      (signal) => readPayload(this.#engine, signal.payload),
+      this.#passed,
+    );
+    if (decision === undefined) return false;
+    if ("value" in decision) return this.#deliver(decision.event, { value: decision.value });
+    this.#open().push(decision.event);
+    return true;
+  }
+
+  async #deliverDue(now: number): Promise<boolean> {
+    const event = due(this.#run.state, now);
+    if (event === undefined) return false;
+    if (event.type === "StepRetried") {
+      if (!this.#fits(event.operation)) return false;
+      this.#open().push(event);
+      return true;
+    }
+    const wait = this.#run.state.operations.get(event.operation)!;
+    const error = {
+      code: "SignalTimeout",
+      name: "SignalTimeout",
+      message: `No signal ${JSON.stringify(wait.name)} came in time.`,
+      operation: wait.name,
+    };
+    return this.#deliver(event, event.type === "TimerFired" ? {} : { error });
+  }
+
+  /** Drafts the end of a step's attempt. */
+  async #settled(result: AttemptResult): Promise<boolean> {
+    const { operation } = result.attempt;
+    if (!result.ok) return this.#failed(result);
+    const value = result.text === undefined ? undefined : (JSON.parse(result.text) as Json);
+    const output =
+      value === undefined ? undefined : await payloadOf(this.#engine, this.#run.header, value, result.text!);
+    const stored = output === undefined ? {} : { output };
+    const bytes = 100 + (output !== undefined && "v" in output ? result.text!.length : 100);
+    if (!this.#run.state.open.has(operation)) {
+      this.#open().push({ type: "LateResultRecorded", operation, ...stored }, bytes);
+      return true;
+    }
+    return this.#deliver({ type: "StepCompleted", operation, ...stored }, { value }, bytes);
+  }
+
+  async #failed(result: AttemptResult & { ok: false }): Promise<boolean> {
+    const { attempt, error, thrown } = result;
+    const { operation } = attempt;
+    if (!this.#run.state.open.has(operation)) {
+      this.#open().push({ type: "LateResultRecorded", operation, error });
+      return true;
+    }
+    const delayMs = retryDelayMs(
+      attempt.work.policy,
+      { attempt: attempt.attempt, error, thrown },
+      this.#engine.clock.random(),
+    );
+    if (delayMs === undefined) return this.#deliver({ type: "StepFailed", operation, error }, { error });
+    const draft = this.#open();
+    draft.push({
+      type: "StepAttemptFailed",
+      operation,
+      attempt: attempt.attempt,
+      error,
+      nextAttemptAt: draft.seen + delayMs,
+    });
+    return true;
+  }
+
+  /** Whether a step's attempt fits into what is left of the leg; if not, the leg hands over (J11). */
+  #fits(operation: string): boolean {
+    const work = this.#execution.steps.get(operation);
+    if (work === undefined || this.#engine.clock.now() + work.timeoutMs <= this.#until) return true;
+    this.#handover = true;
+    return false;
+  }
+
+  /** What a stored entry sets off. */
+  async #afterStore(events: RunEvent[]): Promise<void> {
+    const { state } = this.#run;
+    this.#run.replayed = state.history.length;
+    const interrupted = events.some(
+      ({ type }) => type === "OperationCancelled" || type === "CancelDelivered" || type === "DeadlineReached",
+    );
+    if (interrupted || state.finished !== undefined)
+      this.#attempts.abort((operation) => state.open.has(operation), "The operation was cancelled.");
+    if (events[0]?.type === "LegStarted") for (const step of runningSteps(this.#run)) this.#begin(step);
+    else
+      for (const event of events)
+        if (event.type === "StepStarted" || event.type === "StepRetried")
+          this.#begin(state.open.get(event.operation));
+    for (const effect of [...state.effects.values()]) {
+      if (this.#effectsDone.has(effect.id)) continue;
+      await perform(this.#engine, state, effect);
+      this.#effectsDone.add(effect.id);
+    }
+  }
+
+  #begin(step: Operation | undefined): void {
+    if (step?.status !== "running" || this.#attempts.has(step.id) || !this.#fits(step.id)) return;
+    const work = this.#execution.steps.get(step.id)!;
+    this.#attempts.begin(
+      { operation: step.id, attempt: step.attempts, work },
+      idempotencyKeyOf(this.#run.state.inc, step.id),
+    );
+  }
+
+  /** Whether nothing is left for this leg: no attempt in flight or about to be, and no short delay to await. */
+  #parks(): boolean {
+    const { state } = this.#run;
+    if (state.finished !== undefined || this.#results.length > 0 || this.#attempts.size > 0) return false;
+    if (this.#execution.peek() !== undefined) return false;
+    const now = this.#engine.clock.now();
+    if (this.#handover || now >= this.#until - LEG_CLOSING_MS) {
+      this.#handover = true;
+      return true;
+    }
+    if (
+      this.#draft?.events.some(
+        (event) =>
+          event.type === "StepStarted" || event.type === "StepRetried" || event.type === "LegStarted",
+      ) &&
+      runningSteps(this.#run).length > 0
+    )
+      return false;
+    if (!hasOpenLeaf(this.#run)) return false;
+    const wakeAt = wakeAtOf(state);
+    return wakeAt === undefined || wakeAt - now > AWAIT_IN_LEG_MS;
+  }
+
+  async #preparePark(): Promise<void> {
+    const { state } = this.#run;
+    const wakeAt = this.#handover ? undefined : wakeAtOf(state);
+    if (wakeAt !== undefined)
+      await sendWake(this.#engine, { runId: state.runId, inc: state.inc, at: wakeAt });
+    this.#open().push(this.#handover ? { type: "LegParked", handover: true } : { type: "LegParked" });
+  }
+
+  /** Waits until something may have changed: a result, a poke, a time, or the leg's end. */
+  async #wait(): Promise<void> {
+    if (this.#results.length > 0 || this.#poked || this.#execution.peek() !== undefined) return;
+    const now = this.#engine.clock.now();
+    const next = Math.min(
+      wakeAtOf(this.#run.state) ?? Number.POSITIVE_INFINITY,
+      now + TAIL_READ_MS,
+      Math.max(this.#until - LEG_CLOSING_MS, now + 1),
+    );
+    const waitMs = Math.max(0, next - now);
+    await new Promise<void>((resolve) => {
+      const cancelTimer = this.#engine.clock.after(waitMs, () => {
+        if (waitMs >= TAIL_READ_MS) this.#poked = true;
+        resolve();
+      });
+      this.#notify = () => {
+        cancelTimer();
+        resolve();
+      };
+    });
+    this.#notify = undefined;
+  }
+
+  #stir(): void {
+    this.#notify?.();
+  }
+
+  async #readTail(): Promise<void> {
+    this.#poked = false;
+    const entries = await catchUp(this.#engine, this.#run);
+    this.#run.replayed = this.#run.state.history.length;
+    for (const entry of entries)
+      if (entry.events.some((event) => event.type === "LegStarted"))
+        throw new LeaseLost(this.#run.state.runId, this.generation, entry.sequence);
+  }
+}
+
+/** A run that is cancelled, or past its deadline, before its code was ever called, ends without calling it. */
+function endsUnstarted(run: Resident): boolean {
+  const { state } = run;
+  return state.generation === 0 && state.cancel !== undefined;
+}
+
+function runningSteps(run: Resident): Operation[] {
+  const running: Operation[] = [];
+  for (const operation of run.state.open.values())
+    if (operation.kind === "step" && operation.status === "running") running.push(operation);
+  return running;
+}
+
+function hasOpenLeaf(run: Resident): boolean {
+  for (const { kind } of run.state.open.values())
+    if (kind !== "all" && kind !== "any" && kind !== "race") return true;
+  return false;
+}
+
+function bytesOf(command: Command): number {
+  const payload =
+    command.type === "StateSet"
+      ? command.patch
+      : command.type === "ChildStarted"
+        ? command.input
+        : command.type === "RunCompleted"
+          ? command.output
+          : undefined;
+  return (
+    120 +
+    (payload !== undefined && "v" in payload && typeof payload.v === "object"
+      ? JSON.stringify(payload.v).length
+      : 40)
+  );
+}

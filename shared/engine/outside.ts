@@ -1,0 +1,102 @@
+/**
+ * Appending from outside of a run: signals, cancel requests, patches, children's ends. Unfenced.
+ *
+ * 1. The wake goes first and names the event (J8); a repeated request sends its wake again.
+ * 2. After a conflict the winner is folded in and the decision is made anew (J3).
+ * 3. Before the append is answered, a `dueAt` that lies further off than the sweep's patience is moved earlier, so
+ *    that a lost wake costs minutes, not days (J6).
+ */
+import { StepfoldError } from "../core/errors.ts";
+import type { Entry, OutsideEvent } from "../core/events.ts";
+import { EXPIRY_HORIZON_MS, RETENTION_MS } from "../core/limits.ts";
+import type { RunState } from "../core/state.ts";
+import { catchUp, include, loadRun } from "./load.ts";
+import type { Resident } from "./residents.ts";
+import type { Engine } from "./settings.ts";
+import { wakeFor } from "./wake.ts";
+
+/** How long many writers of one run contend before one gives up. */
+const CONTENTION_MS = 10_000;
+
+export interface OutsideDecision {
+  /** What to append: nothing, if it is all there already. */
+  events: OutsideEvent[];
+  /** The id that the wake names, or `undefined` to wake nobody. */
+  wake: string | undefined;
+}
+
+/** Appends what `decide` answers, deciding again after each conflict. `decide` throws to refuse. */
+export async function appendOutside(
+  engine: Engine,
+  runId: string,
+  decide: (state: RunState) => OutsideDecision,
+): Promise<RunState> {
+  const run = await loadRun(engine, runId, { consistent: true });
+  if (run === undefined) throw runNotFound(runId);
+  const deadline = engine.clock.now() + CONTENTION_MS;
+  let woken: string | undefined;
+  for (let conflicts = 0; ; conflicts++) {
+    const { events, wake } = decide(run.state);
+    if (wake !== undefined && wake !== woken) await wakeFor(engine, run.header, wake);
+    woken = wake;
+    if (events.length === 0) return run.state;
+    if (await stored(engine, run, events)) {
+      await hasten(engine, run);
+      return run.state;
+    }
+    if (engine.clock.now() > deadline)
+      throw new StepfoldError("WriteConflict", `Too many writers contend for run ${runId}: try again.`, {
+        runId,
+      });
+    if (conflicts > 0) {
+      await engine.clock.sleep(engine.clock.random() * Math.min(5 * 2 ** conflicts, 200));
+      await catchUp(engine, run);
+    }
+  }
+}
+
+async function stored(engine: Engine, run: Resident, events: OutsideEvent[]): Promise<boolean> {
+  const { state, header } = run;
+  const entry: Entry = {
+    sequence: state.sequence + 1,
+    at: Math.max(state.at, engine.clock.now()),
+    generation: state.generation,
+    nonce: engine.clock.id(),
+    events,
+  };
+  const result = await engine.journal.append(header, entry, header.expiresAt);
+  if (!result.stored && !result.own) {
+    include(run, result.winner);
+    return false;
+  }
+  include(run, entry);
+  engine.residents.active.get(state.runId)?.poke();
+  return true;
+}
+
+async function hasten(engine: Engine, run: Resident): Promise<void> {
+  const soon = engine.clock.now() + engine.settings.sweepAfterMs;
+  const { header, state } = run;
+  // A header that has not left the near future needs no write; the fresh one is read only when ours may be stale.
+  const mayBeFar = header.dueAt !== undefined && header.dueAt > soon;
+  const mayBeMoved = state.phase === "parked" && !mayBeFar;
+  if (!mayBeFar && !mayBeMoved) return;
+  const fresh = mayBeFar ? header : await engine.journal.header(state.runId, { consistent: true });
+  if (fresh?.dueAt === undefined || fresh.dueAt <= soon) return;
+  await engine.journal.reschedule(header, { dueAt: soon, sequence: state.sequence });
+}
+
+export const runNotFound = (runId: string): StepfoldError =>
+  new StepfoldError("RunNotFound", `There is no run ${JSON.stringify(runId)}.`, { runId });
+
+export function refuseFinished(state: RunState): void {
+  if (state.finished === undefined) return;
+  throw new StepfoldError("RunFinished", `The run ${state.runId} is finished: ${state.finished.status}.`, {
+    runId: state.runId,
+    status: state.finished.status,
+  });
+}
+
+/** When a run created now expires, if nothing extends it (J7). */
+export const expiryFrom = (now: number, retentionMs = RETENTION_MS): number =>
+  now + EXPIRY_HORIZON_MS + retentionMs;

@@ -1,0 +1,193 @@
+/**
+ * Starting runs: by the API, by triggers, by parents.
+ *
+ * 1. The wake goes first (J8), then the header, which is event 0 (J1).
+ * 2. A run id makes a start idempotent: the same request answers the first run, another is `IdempotencyConflict`.
+ */
+
+import { durationMs } from "../core/duration.ts";
+import { StepfoldError } from "../core/errors.ts";
+import type { RunCreated } from "../core/events.ts";
+import { fold } from "../core/fold.ts";
+import { checkName, isRunId, runIdOfKey, sha256 } from "../core/ids.ts";
+import { canonicalJson, type Json, type JsonObject, toJson } from "../core/json.ts";
+import { RETENTION_MS, WAKE_SENDER_MS } from "../core/limits.ts";
+import { validate } from "../core/schema.ts";
+import type { RunState } from "../core/state.ts";
+import type { AnyWorkflow } from "../core/workflow.ts";
+import { sendSignal } from "./control.ts";
+import { loadRun, payloadOf } from "./load.ts";
+import { expiryFrom } from "./outside.ts";
+import type { Engine } from "./settings.ts";
+import { sendWake } from "./wake.ts";
+
+export interface StartRequest {
+  workflow: string;
+  input?: Json;
+  /** Acts as an idempotency key. */
+  runId?: string;
+  idempotencyKey?: string;
+  version?: number;
+  owner?: string;
+  tags?: Record<string, string>;
+  goal?: string;
+  origin?: string;
+  trigger?: string;
+  dryRun?: boolean;
+  timeoutMs?: number;
+  /** Epoch ms. */
+  startAt?: number;
+  state?: JsonObject;
+  step?: string;
+  externalParentId?: string;
+  definition?: Json;
+  parent?: { runId: string; operation: string };
+  signal?: { name: string; payload?: Json; signalId?: string };
+}
+
+/** Starts a run, or answers the one that the same request has started. */
+export async function start(
+  engine: Engine,
+  request: StartRequest,
+): Promise<{ created: boolean; state: RunState }> {
+  const definition = definitionOf(engine, request);
+  const input = await checkedInput(definition, request.input);
+  const runId = runIdOf(engine, request);
+  const requestHash = sha256(
+    canonicalJson({ ...request, signal: undefined, idempotencyKey: undefined, input } as unknown as Json),
+  );
+  const started = await create(engine, runId, requestHash, definition, { ...request, input });
+  if (request.signal !== undefined)
+    await sendSignal(engine, { runId, ...request.signal, afterStart: !started.created });
+  return started;
+}
+
+function definitionOf(engine: Engine, request: StartRequest): AnyWorkflow {
+  checkName(request.workflow, "a workflow's name");
+  const definition = engine.registry.find(request.workflow, request.version);
+  if (definition !== undefined) return definition;
+  const known = engine.registry.names();
+  const version = request.version === undefined ? "" : ` of version ${request.version}`;
+  throw new StepfoldError(
+    "WorkflowNotFound",
+    `There is no workflow ${JSON.stringify(request.workflow)}${version}. Known: ${known.length === 0 ? "none" : known.join(", ")}.`,
+    { workflow: request.workflow },
+  );
+}
+
+async function checkedInput(definition: AnyWorkflow, input: Json | undefined): Promise<Json | undefined> {
+  if (definition.options.input === undefined) return input;
+  const what = `the input of workflow ${JSON.stringify(definition.name)}`;
+  return toJson(await validate(definition.options.input, input, what), what);
+}
+
+function runIdOf(engine: Engine, request: StartRequest): string {
+  if (request.runId === undefined)
+    return request.idempotencyKey === undefined
+      ? engine.clock.id()
+      : runIdOfKey(request.workflow, request.idempotencyKey);
+  if (!isRunId(request.runId))
+    throw new StepfoldError(
+      "InvalidInput",
+      "Expected a runId of 1–128 characters of A–Z a–z 0–9 . _ : ~ -, got something else.",
+      { issues: [{ path: "runId", message: "wrong characters or length" }] },
+    );
+  return request.runId;
+}
+
+async function create(
+  engine: Engine,
+  runId: string,
+  requestHash: string,
+  definition: AnyWorkflow,
+  request: StartRequest,
+): Promise<{ created: boolean; state: RunState }> {
+  const now = engine.clock.now();
+  const inc = engine.clock.id();
+  const key = { runId, inc };
+  const created = await eventOf(engine, key, definition, request, now);
+  const dueAt = (request.startAt ?? now) + engine.settings.sweepAfterMs;
+  await sendWake(engine, {
+    runId,
+    inc,
+    event: "created",
+    at: request.startAt,
+    until: (request.startAt ?? now) + WAKE_SENDER_MS,
+  });
+  const nonce = engine.clock.id();
+  const retention =
+    definition.options.retention === undefined ? RETENTION_MS : durationMs(definition.options.retention);
+  const result = await engine.journal.create({
+    ...key,
+    created,
+    createdAt: now,
+    requestHash,
+    nonce,
+    dueAt,
+    expiresAt: expiryFrom(Math.max(now, request.startAt ?? now), retention),
+  });
+  if (result.created || result.own) {
+    const entry = { sequence: 0, at: now, generation: 0, nonce, events: [created] };
+    return { created: true, state: fold(key, [entry]) };
+  }
+  return { created: false, state: await first(engine, runId, requestHash, result.existing.requestHash) };
+}
+
+async function first(
+  engine: Engine,
+  runId: string,
+  requestHash: string,
+  existingHash: string,
+): Promise<RunState> {
+  if (existingHash !== requestHash)
+    throw new StepfoldError(
+      "IdempotencyConflict",
+      `The run ${runId} was started by another request: the same key or runId needs the same request.`,
+      { runId },
+    );
+  const run = await loadRun(engine, runId, { consistent: true });
+  if (run === undefined)
+    throw new StepfoldError("RunNotFound", `The run ${runId} was removed just now.`, { runId });
+  // The first starter's wake may have been lost with it: a repeated request sends it again (J8).
+  if (run.state.phase === "created")
+    await sendWake(engine, { runId, inc: run.state.inc, at: run.state.created.startAt });
+  return run.state;
+}
+
+async function eventOf(
+  engine: Engine,
+  key: { runId: string; inc: string },
+  definition: AnyWorkflow,
+  request: StartRequest,
+  now: number,
+): Promise<RunCreated> {
+  const { input, state, definition: snapshot } = request;
+  const timeoutMs =
+    request.timeoutMs ??
+    (definition.options.timeout === undefined ? undefined : durationMs(definition.options.timeout));
+  const payload = async (value: Json | undefined) =>
+    value === undefined ? undefined : payloadOf(engine, key, value, JSON.stringify(value));
+  const event: RunCreated = {
+    type: "RunCreated",
+    workflow: definition.name,
+    version: definition.version,
+    driver: "code",
+    input: await payload(input),
+    state: await payload(state),
+    definition: await payload(snapshot),
+    startAt: request.startAt,
+    deadline: timeoutMs === undefined ? undefined : (request.startAt ?? now) + timeoutMs,
+    owner: request.owner,
+    tags: request.tags,
+    goal: request.goal,
+    origin: request.origin,
+    trigger: request.trigger,
+    dryRun: request.dryRun,
+    step: request.step,
+    externalParentId: request.externalParentId,
+    parent: request.parent,
+  };
+  for (const name of Object.keys(event) as (keyof RunCreated)[])
+    if (event[name] === undefined) delete event[name];
+  return event;
+}

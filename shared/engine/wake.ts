@@ -1,0 +1,90 @@
+/**
+ * Wakes: messages on the work queue that bring a run back.
+ *
+ * 1. Whoever appends what another must act on sends the wake before the append, naming the event (J8).
+ * 2. A wake is only ever a hint: what there is to do, the journal says (J6).
+ */
+
+import { PortError } from "../core/errors.ts";
+import { digest } from "../core/ids.ts";
+import { SCHEDULE_EARLY_MS, WAKE_SENDER_MS } from "../core/limits.ts";
+import type { RunState } from "../core/state.ts";
+import type { RunKey } from "../ports/journal.ts";
+import type { Engine } from "./settings.ts";
+
+export interface Wake {
+  runId: string;
+  inc: string;
+  /** What the run should find in its journal: an id of `eventIsThere`, or absent for a timer or a sweep. */
+  event?: string;
+  /** Not before this time, epoch ms. */
+  at?: number;
+  /** When the sender must have ended: a named event that is not there by then never will be. */
+  until?: number;
+}
+
+export function parseWake(body: string): Wake | undefined {
+  try {
+    const wake = JSON.parse(body) as Partial<Wake>;
+    return typeof wake.runId === "string" && typeof wake.inc === "string" ? (wake as Wake) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Wakes a run for an event that is about to be appended. */
+export async function wakeFor(engine: Engine, key: RunKey, event: string): Promise<void> {
+  await sendWake(engine, {
+    runId: key.runId,
+    inc: key.inc,
+    event,
+    until: engine.clock.now() + WAKE_SENDER_MS,
+  });
+}
+
+/** Sends a wake, no earlier than its `at`: by a delayed message, or a schedule for what is further off. */
+export async function sendWake(engine: Engine, wake: Wake, delayMs = 0): Promise<void> {
+  const now = engine.clock.now();
+  const waitMs = Math.max(delayMs, (wake.at ?? now) - now);
+  if (waitMs > engine.settings.messageDelayMsMax && (await scheduled(engine, wake, now + waitMs))) return;
+  const message = {
+    runId: wake.runId,
+    body: JSON.stringify(wake),
+    delayMs: Math.min(waitMs, engine.settings.messageDelayMsMax),
+  };
+  await engine.queue.send("work", [message]);
+}
+
+/** False if the schedule could not be made: the sweep finds the run when it is due (its `dueAt` says so). */
+async function scheduled(engine: Engine, wake: Wake, at: number): Promise<boolean> {
+  const early = Math.min(SCHEDULE_EARLY_MS, engine.settings.messageDelayMsMax / 2);
+  const name = digest("wake", wake.runId, wake.inc, at);
+  try {
+    await engine.scheduler.schedule({
+      runId: wake.runId,
+      name,
+      at: at - early,
+      body: JSON.stringify({ ...wake, at }),
+    });
+    return true;
+  } catch (error) {
+    if (!(error instanceof PortError) || !error.retryable) throw error;
+    engine.log.warn("A schedule could not be made; the sweep will wake the run.", {
+      runId: wake.runId,
+      at,
+      code: error.code,
+    });
+    return false;
+  }
+}
+
+/** Whether what a wake names is in the journal. */
+export function eventIsThere(state: RunState, event: string | undefined): boolean {
+  if (event === undefined || event === "created") return true;
+  const separator = event.indexOf(":");
+  const [kind, id] = [event.slice(0, separator), event.slice(separator + 1)];
+  if (kind === "signal") return state.signals.has(id);
+  if (kind === "request") return state.requests.has(id);
+  if (kind === "child") return !state.open.has(id) || state.childEnds.has(id);
+  return true;
+}
