@@ -12,8 +12,8 @@ import {
   UpdateTimeToLiveCommand,
   waitUntilTableExists,
 } from "@aws-sdk/client-dynamodb";
-import { CreateBucketCommand } from "@aws-sdk/client-s3";
-import { CreateScheduleGroupCommand } from "@aws-sdk/client-scheduler";
+import { CreateBucketCommand, type S3Client } from "@aws-sdk/client-s3";
+import { CreateScheduleGroupCommand, type SchedulerClient } from "@aws-sdk/client-scheduler";
 import {
   CreateQueueCommand,
   GetQueueAttributesCommand,
@@ -26,10 +26,11 @@ import { LEG_MS_MAX, RECEIVES_MAX } from "../../core/limits.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { AwsClients } from "./clients.ts";
 import { type AwsConfig, deadLetterQueueName, ENVIRONMENT, FIFO_SUFFIX, TABLE_SCHEMA } from "./names.ts";
-import { isException, withRetry } from "./retry.ts";
+import { isException, type MissingResource, withRetry } from "./retry.ts";
 import { missingTable } from "./table.ts";
 
 const TABLE_READY_WITHIN_SECONDS = 60;
+const NOTHING: MissingResource = { errors: [], code: "", message: "" };
 const DEFAULT_SCHEDULE_GROUP = "default";
 const LOOPBACK = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\]|0\.0\.0\.0|host\.docker\.internal)$/;
 
@@ -63,17 +64,17 @@ export async function ensureResources(
     await checkTable(config.table, clients.dynamodb, clock);
     return config;
   }
-  await ensureTable(config.table, clients.dynamodb);
-  const work = await ensureQueue(nameOf(config.workQueueUrl), clients.sqs);
-  const signals = await ensureQueue(nameOf(config.signalsQueueUrl), clients.sqs);
-  await unlessThere(
-    () => clients.s3.send(new CreateBucketCommand({ Bucket: config.bucket })),
-    ["BucketAlreadyOwnedByYou", "BucketAlreadyExists"],
+  const step = <T>(doing: string, action: () => Promise<T>) =>
+    withRetry(clock, { doing, missing: NOTHING }, action);
+  const queue = (urlOrName: string) =>
+    step(`make the queue ${nameOf(urlOrName)}`, () => ensureQueue(nameOf(urlOrName), clients.sqs));
+  await step(`make the table ${config.table}`, () => ensureTable(config.table, clients.dynamodb));
+  const work = await queue(config.workQueueUrl);
+  const signals = await queue(config.signalsQueueUrl);
+  await step(`make the bucket ${config.bucket}`, () => ensureBucket(config.bucket, clients.s3));
+  await step(`make the schedule group ${config.scheduleGroup}`, () =>
+    ensureScheduleGroup(config.scheduleGroup, clients.scheduler),
   );
-  if (config.scheduleGroup !== DEFAULT_SCHEDULE_GROUP) {
-    const group = new CreateScheduleGroupCommand({ Name: config.scheduleGroup });
-    await unlessThere(() => clients.scheduler.send(group), ["ConflictException"]);
-  }
   return { ...config, workQueueUrl: work.url, workQueueArn: work.arn, signalsQueueUrl: signals.url };
 }
 
@@ -172,6 +173,20 @@ async function ensure(
       retryable: false,
       data: { queue: name },
     },
+  );
+}
+
+const ensureBucket = (bucket: string, client: S3Client): Promise<boolean> =>
+  unlessThere(
+    () => client.send(new CreateBucketCommand({ Bucket: bucket })),
+    ["BucketAlreadyOwnedByYou", "BucketAlreadyExists"],
+  );
+
+async function ensureScheduleGroup(group: string, client: SchedulerClient): Promise<void> {
+  if (group === DEFAULT_SCHEDULE_GROUP) return;
+  await unlessThere(
+    () => client.send(new CreateScheduleGroupCommand({ Name: group })),
+    ["ConflictException"],
   );
 }
 
