@@ -1,0 +1,168 @@
+/**
+ * Golden journals: what a run's journal looked like when it was recorded. New code must write the same, and must
+ * replay the old one for ever, because runs that began under old code end under new code.
+ *
+ * 1. A golden journal is kept as it was, but for what `scrub` replaces: texts that differ from machine to machine.
+ * 2. Two journals are compared by what happened and what the code asked for: not by ids, times of day, the delays
+ *    that chance decides, nor by how the engine cut it all into entries and legs.
+ * 3. A replay feeds the recorded events to the function, which must issue every recorded command, in order, and
+ *    after the last of them end as the journal does. It runs no step.
+ */
+import { StepfoldError } from "../core/errors.ts";
+import type { Delivery, Entry, EventType } from "../core/events.ts";
+import { Execution, type Outcome } from "../core/execution.ts";
+import { fold } from "../core/fold.ts";
+import { childRunId, idempotencyKeyOf } from "../core/ids.ts";
+import { canonicalJson, type Json, type JsonObject, type Payload } from "../core/json.ts";
+import { LEG_MS } from "../core/limits.ts";
+import { mergedState, replay } from "../core/replay.ts";
+import type { RunState } from "../core/state.ts";
+import type { AnyWorkflow } from "../core/workflow.ts";
+import { readPayload } from "../engine/load.ts";
+import type { TestHost } from "./host.ts";
+import { loaded } from "./inspect.ts";
+
+export interface GoldenJournal {
+  workflow: string;
+  version: number;
+  runId: string;
+  inc: string;
+  entries: Entry[];
+  /** The payloads that were too large for the journal, by their key. */
+  blobs: Record<string, Json>;
+}
+
+/** The run's journal, fit to be kept. `scrub` maps texts to what stands for them. */
+export async function recordJournal(
+  host: TestHost,
+  runId: string,
+  scrub: Record<string, string> = {},
+): Promise<GoldenJournal> {
+  const { header, entries } = await loaded(host.ports, runId);
+  const blobs: Record<string, Json> = {};
+  for (const payload of payloadsOf(entries))
+    if ("b" in payload) blobs[payload.b.key] = (await readPayload(host.ports, payload)) as Json;
+  const { workflow, version } = header.created;
+  let text = JSON.stringify({ workflow, version, runId, inc: header.inc, entries, blobs });
+  for (const [found, replacement] of Object.entries(scrub))
+    text = text.replaceAll(inJson(found), inJson(replacement));
+  return JSON.parse(text) as GoldenJournal;
+}
+
+/** What happened to the run, and what its code asked for: equal for runs that went the same way. */
+export function normalised(golden: GoldenJournal): Json {
+  const events = golden.entries.flatMap(({ at, seen, events }) =>
+    events
+      .filter(({ type }) => !LEG.has(type))
+      .map((event) => relative(event as unknown as JsonObject, seen ?? at)),
+  );
+  let text = JSON.stringify({ workflow: golden.workflow, version: golden.version, events });
+  for (const [id, placeholder] of idsOf(golden)) text = text.replaceAll(inJson(id), placeholder);
+  return JSON.parse(text) as Json;
+}
+
+/** Replays the journal with the code of today. Throws `NonDeterminism` where that does otherwise. */
+export async function replayJournal(definition: AnyWorkflow, golden: GoldenJournal): Promise<void> {
+  const state = fold(golden, golden.entries);
+  const payload = async (payload: Payload): Promise<Json> =>
+    "v" in payload ? payload.v : golden.blobs[payload.b.key]!;
+  const value = async (of: Payload | undefined): Promise<Json | undefined> =>
+    of === undefined ? undefined : payload(of);
+  const execution = new Execution(definition, {
+    runId: golden.runId,
+    inc: golden.inc,
+    dryRun: state.created.dryRun ?? false,
+    input: await value(state.created.input),
+    state: await mergedState(state.created.state === undefined ? [] : [state.created.state], { payload }),
+    legMs: LEG_MS,
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+  });
+  const outcome = async (event: Delivery): Promise<Outcome> => {
+    const operation = "operation" in event ? state.operations.get(event.operation) : undefined;
+    if (operation?.error !== undefined) return { error: operation.error };
+    const output = await value(operation?.output);
+    return output === undefined ? {} : { value: output };
+  };
+  await replay(execution, state, { outcome, payload });
+  await checkEnd(execution, state, value);
+}
+
+async function checkEnd(
+  execution: Execution,
+  state: RunState,
+  value: (of: Payload | undefined) => Promise<Json | undefined>,
+): Promise<void> {
+  const ending = execution.take();
+  const { finished } = state;
+  if (finished === undefined) {
+    if (ending === undefined) return;
+    throw otherEnd(state, "nothing more", ending.type);
+  }
+  const recorded = {
+    type: `Run${finished.status[0]!.toUpperCase()}${finished.status.slice(1)}`,
+    output: await value(finished.output),
+    error: finished.error,
+  };
+  const found = {
+    type: ending?.type ?? "nothing",
+    output: ending?.type === "RunCompleted" ? await value(ending.output) : undefined,
+    error: ending !== undefined && "error" in ending ? ending.error : undefined,
+  };
+  const [expected, got] = [recorded, found].map((end) =>
+    canonicalJson(JSON.parse(JSON.stringify(end)) as Json),
+  );
+  if (expected !== got) throw otherEnd(state, expected!, got!);
+}
+
+const otherEnd = (state: RunState, expected: string, found: string): StepfoldError =>
+  new StepfoldError(
+    "NonDeterminism",
+    `Expected run ${state.runId} of workflow ${JSON.stringify(state.created.workflow)} to end with ${expected}, got ${found}.`,
+  );
+
+/** Every id that is drawn or derived, and what stands for it. */
+function idsOf(golden: GoldenJournal): [string, string][] {
+  const { inc, runId } = golden;
+  const ids = new Map<string, string>();
+  const note = (id: string, kind: string): void => void (ids.has(id) || ids.set(id, `<${kind}-${ids.size}>`));
+  note(runId, "run");
+  note(inc, "inc");
+  for (const event of golden.entries.flatMap(({ events }) => events)) {
+    if ("operation" in event && event.operation !== undefined) {
+      note(idempotencyKeyOf(inc, event.operation), "key");
+      note(childRunId(inc, event.operation), "child");
+    }
+    if ("signalId" in event) note(event.signalId, "signal");
+    if ("requestId" in event) note(event.requestId, "request");
+  }
+  return [...ids].sort(([left], [right]) => right.length - left.length);
+}
+
+const LEG = new Set<EventType>(["LegStarted", "LegParked", "RunStalled", "EffectsDone"]);
+
+/** The event with its times counted from its own, without what chance decided, and with blobs by their content. */
+function relative(event: JsonObject, at: number): JsonObject {
+  const fields = Object.entries(event).map(([name, value]): [string, Json] => {
+    if (name === "nextAttemptAt") return [name, "later"];
+    if (["dueAt", "startAt", "deadline"].includes(name) && typeof value === "number")
+      return [name, value - at];
+    const blob = isObject(value) ? value.b : undefined;
+    return [name, isObject(blob) ? { b: { bytes: blob.bytes ?? null, sha256: blob.sha256 ?? null } } : value];
+  });
+  return Object.fromEntries(fields);
+}
+
+const isObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function payloadsOf(entries: readonly Entry[]): Payload[] {
+  const fields = entries.flatMap(({ events }) =>
+    events.flatMap((event) => Object.values(event) as unknown[]),
+  );
+  return fields.filter(
+    (field): field is Payload => typeof field === "object" && field !== null && "b" in field,
+  );
+}
+
+/** A text as it stands within a JSON text. */
+const inJson = (text: string): string => JSON.stringify(text).slice(1, -1);

@@ -1,0 +1,214 @@
+/**
+ * A host for tests: the whole engine in memory, on virtual time. Days pass in milliseconds, chance is seeded, and
+ * processes die on request.
+ *
+ * 1. After every call, all that was due has happened: the run has finished, sleeps, or waits. Time passes by `skip`
+ *    alone.
+ * 2. Steps do their real work, and are waited for. One that takes longer than `patienceMs` of real time is left
+ *    behind until `skip` reaches its timeout.
+ * 3. The same calls with the same seed give the same journal.
+ */
+import { type MemoryPorts, memoryPorts } from "../adapters/memory/index.ts";
+import type { Log } from "../core/context.ts";
+import { type Duration, durationMs } from "../core/duration.ts";
+import { OperationError, StepfoldError } from "../core/errors.ts";
+import { type Json, toJson } from "../core/json.ts";
+import { type AnyWorkflow, isWorkflow, type Workflow } from "../core/workflow.ts";
+import { requestCancel, type StartRequest, sendSignal, start } from "../engine/control.ts";
+import { createEngine, type Engine } from "../engine/settings.ts";
+import { sendWake } from "../engine/wake.ts";
+import {
+  type JournalEvent,
+  journalOf,
+  loaded,
+  type OperationView,
+  operationsOf,
+  type RunView,
+  viewOf,
+} from "./inspect.ts";
+import { type Life, mortalPorts } from "./mortal.ts";
+import { Pump } from "./pump.ts";
+import { Work } from "./work.ts";
+
+/** A run's id that remembers what the run will answer. */
+export type RunId<O = unknown> = string & { readonly output?: O };
+
+export interface TestHostOptions {
+  /** Workflows, or whatever else an entry module exports, which is left out. */
+  workflows: Iterable<unknown>;
+  /** Decides every id and random number. Default 1. */
+  seed?: number;
+  /** When virtual time begins. Default 2026-01-01. */
+  now?: Date | string | number;
+  /** The longest real time for which a step holds virtual time up. Default 1,000. */
+  patienceMs?: number;
+  /** Default: nothing is logged. */
+  log?: Log;
+}
+
+export type StartOptions = Omit<StartRequest, "workflow" | "input">;
+
+export function testHost(options: TestHostOptions): TestHost {
+  return new TestHost(options);
+}
+
+export class TestHost {
+  readonly ports: MemoryPorts;
+  readonly #workflows: AnyWorkflow[];
+  readonly #log: Log;
+  readonly #work: Work;
+  readonly #pump: Pump;
+  #life: Life = { isOver: false };
+  #processes = 0;
+  #engine: Engine;
+
+  constructor(options: TestHostOptions) {
+    const { seed, now } = options;
+    this.ports = memoryPorts({ seed, ...(now === undefined ? {} : { now: new Date(now).getTime() }) });
+    this.#work = new Work(options.patienceMs ?? 1_000);
+    this.#workflows = [...options.workflows]
+      .filter(isWorkflow)
+      .map((workflow) => this.#work.watched(workflow));
+    this.#log = options.log ?? silent;
+    this.#engine = this.#newProcess();
+    this.#pump = new Pump(this.ports, this.#engine, this.#work);
+  }
+
+  /** The virtual time. */
+  now(): Date {
+    return new Date(this.ports.clock.now());
+  }
+
+  async start<I, O>(
+    workflow: Workflow<I, O> | string,
+    input?: NoInfer<I> | Json,
+    options: StartOptions = {},
+  ): Promise<RunId<O>> {
+    const name = typeof workflow === "string" ? workflow : workflow.name;
+    const json = toJson(input, `the input of workflow ${JSON.stringify(name)}`);
+    const request = { workflow: name, ...options, ...(json === undefined ? {} : { input: json }) };
+    const { state } = await this.#asked(start(this.#outside(), request));
+    return state.runId;
+  }
+
+  /** Lets virtual time pass, and everything happen that is due by then. */
+  skip(duration: Duration): Promise<void> {
+    return this.#pump.skip(durationMs(duration));
+  }
+
+  async signal(
+    runId: string,
+    name: string,
+    payload?: unknown,
+    options: { signalId?: string } = {},
+  ): Promise<{ signalId: string }> {
+    const json = toJson(payload, `the payload of signal ${JSON.stringify(name)}`);
+    return this.#asked(
+      sendSignal(this.#outside(), {
+        runId,
+        name,
+        ...options,
+        ...(json === undefined ? {} : { payload: json }),
+      }),
+    );
+  }
+
+  async cancel(runId: string, request: { reason?: string; by?: string } = {}): Promise<void> {
+    await this.#asked(requestCancel(this.#outside(), runId, request));
+  }
+
+  /** The next attempt of a step of that name throws `error` instead of doing its work. */
+  failNext(step: string, error: Error): void {
+    this.#work.failNext(step, error);
+  }
+
+  /** Kills the process, as `kill -9` does, and starts another. A step may call it in the midst of its work. */
+  crash(): void {
+    this.#life.isOver = true;
+    this.#work.forget();
+    this.#engine = this.#newProcess();
+    this.#pump.handOver(this.#engine);
+  }
+
+  /** Makes the process forget the run's suspended function: its next leg replays the journal. */
+  evict(runId: string): void {
+    this.#engine.residents.evict(runId);
+  }
+
+  /** Sends a wake that nothing asked for. */
+  async wake(runId: string): Promise<void> {
+    const { header } = await loaded(this.ports, runId);
+    await this.#asked(sendWake(this.#outside(), { runId, inc: header.inc }));
+  }
+
+  async get(runId: string): Promise<RunView> {
+    await this.#pump.rest();
+    return viewOf(this.ports, runId);
+  }
+
+  async journal(runId: string): Promise<JournalEvent[]> {
+    await this.#pump.rest();
+    return journalOf(this.ports, runId);
+  }
+
+  async operations(runId: string): Promise<OperationView[]> {
+    await this.#pump.rest();
+    return operationsOf(this.ports, runId);
+  }
+
+  /** What the run answered. Throws its error as `OperationError`, or `RunNotFinished`, which says what it waits for. */
+  async result<O>(runId: RunId<O>): Promise<O> {
+    const run = await this.get(runId);
+    switch (run.status) {
+      case "completed":
+        return run.output as O;
+      case "failed":
+      case "timedOut":
+      case "cancelled":
+        throw new OperationError(
+          run.error ?? { code: "RunCancelled", name: "RunCancelled", message: "The run was cancelled." },
+        );
+      default:
+        throw notFinished(run, this.now(), this.#pump.lastFailure);
+    }
+  }
+
+  /** A call from outside, then whatever it sets going. */
+  async #asked<T>(call: Promise<T>): Promise<T> {
+    const answer = await call;
+    await this.#pump.rest();
+    return answer;
+  }
+
+  /** The engine as the API has it: it outlives a crash of the process that runs legs. */
+  #outside(): Engine {
+    return { ...this.#engine, ...this.ports };
+  }
+
+  #newProcess(): Engine {
+    this.#life = { isOver: false };
+    const owner = `process-${++this.#processes}`;
+    return createEngine(mortalPorts(this.ports, this.#life), {
+      workflows: this.#workflows,
+      log: this.#log,
+      settings: { owner, codeHash: "test", isDead: (other) => other !== owner },
+    });
+  }
+}
+
+function notFinished(run: RunView, now: Date, cause: unknown): StepfoldError {
+  const waits = run.waitingFor.map(({ kind, name }) => `${kind} ${JSON.stringify(name)}`).join(", ");
+  const parts = [
+    `Expected run ${run.runId} to be finished at ${now.toISOString()}, but it is ${run.status}`,
+    ...(waits === "" ? [] : [`it waits for ${waits}`]),
+    ...(run.wakeAt === undefined
+      ? []
+      : [`it has something to do by itself at ${run.wakeAt.toISOString()}: skip there`]),
+    ...(run.stalled === undefined ? [] : [`it is stalled: ${run.stalled.message}`]),
+    ...(cause === undefined ? [] : [`a handler failed: ${String(cause)}`]),
+  ];
+  const data = { runId: run.runId, status: run.status, waitingFor: run.waitingFor.map(({ name }) => name) };
+  return new StepfoldError("RunNotFinished", `${parts.join("; ")}.`, data, { cause });
+}
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
