@@ -1,0 +1,34 @@
+/** The table of routes: all that the API answers, in the order in which the document shows it. */
+import { openApiDocument } from "../openapi.ts";
+import { type Route, route } from "../route.ts";
+import * as control from "./control.ts";
+import * as details from "./details.ts";
+import * as runs from "./runs.ts";
+import * as workflows from "./workflows.ts";
+
+const getOpenApi = route({
+  method: "GET",
+  path: "/openapi.json",
+  operationId: "getOpenApi",
+  summary: "This document.",
+  answers: { 200: { description: "An OpenAPI 3.1 document." } },
+  handle: async () => ({ status: 200, body: openApiDocument(routes) }),
+});
+
+export const routes: readonly Route[] = [
+  runs.startRun,
+  runs.listRuns,
+  runs.getRun,
+  runs.deleteRun,
+  details.getJournal,
+  details.getOperations,
+  details.getCancelled,
+  details.getSignals,
+  control.sendSignalRoute,
+  control.cancelRun,
+  control.patchRunState,
+  workflows.listWorkflows,
+  workflows.getWorkflow,
+  workflows.getHealth,
+  getOpenApi,
+];

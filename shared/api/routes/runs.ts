@@ -1,0 +1,155 @@
+/** Starting, reading, listing and removing runs. */
+import { durationMs } from "../../core/duration.ts";
+import { digest } from "../../core/ids.ts";
+import { canonicalJson } from "../../core/json.ts";
+import type { RunState } from "../../core/state.ts";
+import { removeRun } from "../../engine/control.ts";
+import { loadRun } from "../../engine/load.ts";
+import { runNotFound } from "../../engine/outside.ts";
+import type { Engine } from "../../engine/settings.ts";
+import { type StartRequest, start } from "../../engine/start.ts";
+import type { Header, ListQuery } from "../../ports/journal.ts";
+import { type ApiResponse, route } from "../route.ts";
+import { msOf } from "../schemas/common.ts";
+import * as schemas from "../schemas/runs.ts";
+import { runSummary, runView } from "../views/run.ts";
+import { checkRevision } from "./revision.ts";
+import { untilFinished } from "./wait.ts";
+
+/** An answer that is a run carries its revision. */
+export async function runAnswer(
+  engine: Engine,
+  status: number,
+  state: RunState,
+  options: { header?: Header; headers?: Record<string, string> } = {},
+): Promise<ApiResponse> {
+  return {
+    status,
+    headers: { etag: `"${state.sequence}"`, ...options.headers },
+    body: await runView(engine, state, options.header),
+  };
+}
+
+const applied = (waitSeconds: number | undefined): Record<string, string> =>
+  waitSeconds === undefined ? {} : { "preference-applied": `wait=${waitSeconds}` };
+
+export const startRun = route<undefined, schemas.StartBody>({
+  method: "POST",
+  path: "/runs",
+  operationId: "startRun",
+  summary: "Starts a run, or answers the one that the same request has started.",
+  body: schemas.startBody,
+  headers: ["Idempotency-Key", "Prefer"],
+  answers: {
+    201: {
+      description: "Started.",
+      schema: schemas.run,
+      headers: ["ETag", "Location", "Preference-Applied"],
+    },
+    200: {
+      description: "The run that the same key or run id has started before.",
+      schema: schemas.run,
+      headers: ["ETag", "Location", "Preference-Applied"],
+    },
+  },
+  problems: [
+    "WorkflowNotFound",
+    "IdempotencyConflict",
+    "RunFinished",
+    "InvalidDuration",
+    "InvalidName",
+    "WriteConflict",
+  ],
+  async handle(engine, { body, idempotencyKey, waitSeconds }) {
+    const { created, state } = await start(engine, startRequest(body, idempotencyKey));
+    const run = waitSeconds === undefined ? { state } : await untilFinished(engine, state, waitSeconds);
+    return runAnswer(engine, created ? 201 : 200, run.state, {
+      headers: { location: `/runs/${encodeURIComponent(state.runId)}`, ...applied(waitSeconds) },
+    });
+  },
+});
+
+function startRequest(body: schemas.StartBody, idempotencyKey: string | undefined): StartRequest {
+  const { timeout, startAt, parentRunId, signal, driver: _driver, ...rest } = body;
+  const request: StartRequest = { ...rest };
+  if (idempotencyKey !== undefined) request.idempotencyKey = idempotencyKey;
+  if (timeout !== undefined) request.timeoutMs = durationMs(timeout);
+  if (startAt !== undefined) request.startAt = msOf(startAt);
+  if (parentRunId !== undefined) request.parent = { runId: parentRunId, operation: "" };
+  if (signal !== undefined) request.signal = { ...signal, ...signalIdOf(signal, idempotencyKey) };
+  return request;
+}
+
+/** A request that is sent again with its key signals once; another signal with that key is another signal. */
+function signalIdOf(signal: NonNullable<schemas.StartBody["signal"]>, key: string | undefined) {
+  return key === undefined
+    ? {}
+    : { signalId: digest("start", key, signal.name, canonicalJson(signal.payload)) };
+}
+
+export const getRun = route({
+  method: "GET",
+  path: "/runs/{runId}",
+  operationId: "getRun",
+  summary: "A run.",
+  headers: ["Prefer"],
+  answers: { 200: { description: "The run.", schema: schemas.run, headers: ["ETag", "Preference-Applied"] } },
+  problems: ["RunNotFound"],
+  async handle(engine, { params, waitSeconds }) {
+    const found = await loadRun(engine, params.runId!, { consistent: true });
+    if (found === undefined) throw runNotFound(params.runId!);
+    const run = waitSeconds === undefined ? found : await untilFinished(engine, found.state, waitSeconds);
+    return runAnswer(engine, 200, run.state, { header: found.header, headers: applied(waitSeconds) });
+  },
+});
+
+export const deleteRun = route({
+  method: "DELETE",
+  path: "/runs/{runId}",
+  operationId: "deleteRun",
+  summary: "Removes a finished run and all its data.",
+  headers: ["If-Match"],
+  answers: { 204: { description: "Removed." } },
+  problems: ["RunNotFound", "RunNotFinished", "StaleRevision"],
+  async handle(engine, { params, ifMatch }) {
+    await checkRevision(engine, params.runId!, ifMatch);
+    await removeRun(engine, params.runId!);
+    return { status: 204 };
+  },
+});
+
+export const listRuns = route<schemas.ListQueryParams>({
+  method: "GET",
+  path: "/runs",
+  operationId: "listRuns",
+  summary: "Summaries of the runs that hold every filter.",
+  query: schemas.listQuery,
+  answers: { 200: { description: "A page of runs.", schema: schemas.runPage } },
+  async handle(engine, { query }) {
+    const { headers, cursor } = await engine.journal.list(listQuery(query));
+    return { status: 200, body: { items: headers.map(runSummary), cursor } };
+  },
+});
+
+function listQuery(query: schemas.ListQueryParams): ListQuery {
+  const { status, tag, stalled, createdAfter, createdBefore, ...rest } = query;
+  const result: ListQuery = { ...rest };
+  if (status !== undefined) result.status = statusesOf(status);
+  if (tag !== undefined) result.tag = tagOf(tag);
+  if (stalled !== undefined) result.stalled = stalled === "true";
+  if (createdAfter !== undefined) result.createdAfter = msOf(createdAfter);
+  if (createdBefore !== undefined) result.createdBefore = msOf(createdBefore);
+  return result;
+}
+
+function statusesOf(status: string): ListQuery["status"] {
+  const words = status
+    .split(",")
+    .flatMap((word) => (word === "active" ? schemas.unfinishedStatuses : [word]));
+  return [...new Set(words)] as ListQuery["status"];
+}
+
+function tagOf(tag: string): { key: string; value: string } {
+  const colon = tag.indexOf(":");
+  return { key: tag.slice(0, colon), value: tag.slice(colon + 1) };
+}

@@ -1,0 +1,58 @@
+/** What a run consists of: its journal, its operations, the signals that it received. */
+import * as z from "zod";
+import { anyJson, components, limit, page, runError, sequence, utc } from "./common.ts";
+
+/** Pages of what is read in the order of the journal: `after` a sequence, which a page's cursor is. */
+export const afterQuery = z.strictObject({
+  after: sequence.optional().describe("Only what has a later sequence."),
+  cursor: sequence.optional().describe("The cursor of the page before: the same as `after`."),
+  limit,
+});
+export type AfterQuery = z.infer<typeof afterQuery>;
+
+export const journalEvent = z.looseObject({
+  sequence: z.number().int(),
+  at: utc,
+  generation: z.number().int(),
+  type: z.string(),
+});
+components.add(journalEvent, { id: "JournalEvent" });
+export const journalPage = page(journalEvent);
+
+export const operation = z.object({
+  id: z.string(),
+  name: z.string(),
+  kind: z.enum(["step", "timer", "signal", "child", "all", "any", "race"]),
+  parent: z.string().optional(),
+  status: z.enum(["pending", "running", "sleeping", "waiting", "completed", "failed", "cancelled"]),
+  attempts: z.number().int(),
+  retryCount: z.number().int(),
+  startedAt: utc.optional(),
+  finishedAt: utc.optional(),
+  durationMs: z.number().optional(),
+  nextAttemptAt: utc.optional(),
+  wakeAt: utc.optional(),
+  output: anyJson.optional(),
+  error: runError.optional().describe("Of the last attempt, while another one follows."),
+  childRunId: z.string().optional(),
+});
+components.add(operation, { id: "Operation" });
+export type OperationView = z.infer<typeof operation>;
+export const operationsQuery = z.strictObject({ limit, cursor: sequence.optional() });
+export const operationPage = page(operation);
+
+export const signal = z.object({
+  signalId: z.string(),
+  name: z.string(),
+  payload: anyJson.optional(),
+  at: utc,
+  sequence: z.number().int(),
+  buffered: z.boolean().describe("Not taken by a wait yet."),
+});
+components.add(signal, { id: "Signal" });
+export type SignalView = z.infer<typeof signal>;
+export const signalPage = page(signal);
+export const signalId = z.object({ signalId: z.string() });
+export const signalQuery = z.strictObject({
+  mode: z.enum(["strict"]).optional().describe("Refuses by NotWaiting unless the run waits for that name."),
+});

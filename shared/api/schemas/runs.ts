@@ -1,0 +1,166 @@
+/** Runs: what starts one, what one looks like, and how they are listed. */
+import * as z from "zod";
+import { finishedStatuses } from "../../ports/journal.ts";
+import {
+  anyJson,
+  components,
+  duration,
+  jsonObject,
+  largeValue,
+  limit,
+  name,
+  page,
+  prose,
+  runError,
+  runId,
+  text,
+  time,
+  utc,
+} from "./common.ts";
+
+const PROSE_LENGTH_MAX = 16_384;
+const OWNER_LENGTH_MAX = 256;
+const TAG_NAME_LENGTH_MAX = 128;
+const TAG_LENGTH_MAX = 256;
+const TAGS_MAX = 50;
+const CURSOR_LENGTH_MAX = 1_024;
+
+export const unfinishedStatuses = ["pending", "running", "sleeping", "waiting", "paused"] as const;
+const status = z.enum([...unfinishedStatuses, "completed", "failed", "cancelled", "timedOut"]);
+const statusWords = [...unfinishedStatuses, ...finishedStatuses, "active"].join("|");
+
+const tags = z
+  .record(text(TAG_NAME_LENGTH_MAX).min(1), text(TAG_LENGTH_MAX))
+  .refine((value) => Object.keys(value).length <= TAGS_MAX, `expected at most ${TAGS_MAX} tags`)
+  .meta({ maxProperties: TAGS_MAX });
+
+export const startBody = z.strictObject({
+  workflow: name,
+  input: anyJson.optional(),
+  runId: runId.optional().describe("Acts as an idempotency key."),
+  version: z.number().int().min(1).optional(),
+  owner: text(OWNER_LENGTH_MAX).min(1).optional(),
+  tags: tags.optional(),
+  goal: prose(PROSE_LENGTH_MAX).optional(),
+  origin: prose(PROSE_LENGTH_MAX).optional(),
+  trigger: prose(PROSE_LENGTH_MAX).optional(),
+  dryRun: z.boolean().optional(),
+  timeout: duration.optional(),
+  startAt: time.optional(),
+  driver: z.literal("code").optional(),
+  state: jsonObject.optional(),
+  step: name.optional(),
+  parentRunId: runId.optional(),
+  externalParentId: text(OWNER_LENGTH_MAX).min(1).optional(),
+  definition: anyJson.optional(),
+  signal: z
+    .strictObject({ name, payload: anyJson.optional() })
+    .optional()
+    .describe("Sent to the run, whether this request started it or an earlier one."),
+});
+components.add(startBody, { id: "Start" });
+export type StartBody = z.infer<typeof startBody>;
+
+const who = { reason: z.string().optional(), by: z.string().optional(), at: utc };
+
+/** What lists show of a run, and every answer that is a run begins with. */
+const facts = {
+  runId,
+  workflow: z.string(),
+  version: z.number().int(),
+  definitionHash: z.string().optional(),
+  driver: z.enum(["code", "remote", "managed", "mirrored"]),
+  status,
+  revision: z.number().int().describe("The sequence of the run's last entry."),
+  owner: z.string().optional(),
+  tags: z.record(z.string(), z.string()).optional(),
+  goal: z.string().optional(),
+  origin: z.string().optional(),
+  parentRunId: z.string().optional(),
+  externalParentId: z.string().optional(),
+  trigger: z.string().optional(),
+  dryRun: z.boolean().optional(),
+  step: z.string().optional(),
+  wakeAt: utc.optional(),
+  startAt: utc.optional(),
+  createdAt: utc,
+  startedAt: utc.optional(),
+  updatedAt: utc,
+  finishedAt: utc.optional(),
+};
+
+export const runSummary = z.object({ ...facts, stalled: z.literal(true).optional() });
+components.add(runSummary, { id: "RunSummary" });
+export type RunSummary = z.infer<typeof runSummary>;
+
+const cost = z.object({
+  writeUnits: z.number(),
+  readUnits: z.number(),
+  queueRequests: z.number(),
+  schedules: z.number(),
+  usd: z.number().describe("At AWS list prices."),
+});
+
+export const run = z.object({
+  ...facts,
+  residency: z.enum(["resident", "suspended"]),
+  generation: z.number().int(),
+  definition: anyJson.optional(),
+  input: anyJson.describe("null where the run has none."),
+  output: anyJson.optional().describe("Above 5,250,000 bytes it is {$blob, bytes}."),
+  error: runError.optional(),
+  state: z.union([largeValue, jsonObject]).describe("What the run has published."),
+  waitingFor: z.array(
+    z.object({ operation: z.string(), kind: z.string(), name: z.string(), until: utc.optional() }),
+  ),
+  cancel: z.object(who).optional(),
+  stalled: z
+    .object({
+      code: z.string(),
+      message: z.string(),
+      operation: z.string().optional(),
+      recorded: z.string().optional(),
+      found: z.string().optional(),
+      at: utc,
+    })
+    .optional(),
+  retryCount: z.number().int(),
+  cost,
+});
+components.add(run, { id: "Run" });
+export type RunView = z.infer<typeof run>;
+
+export const listQuery = z.strictObject({
+  status: z
+    .string()
+    .regex(
+      new RegExp(`^(${statusWords})(,(${statusWords}))*$`),
+      `expected statuses of ${statusWords.replaceAll("|", " ")}`,
+    )
+    .optional()
+    .describe("Several by comma; `active` is every unfinished one."),
+  workflow: name.optional(),
+  owner: text(OWNER_LENGTH_MAX).min(1).optional(),
+  tag: z
+    .string()
+    .regex(/^[^:]+:/, "expected key:value")
+    .optional()
+    .describe("`key:value`"),
+  parent: runId.optional().describe("The parent's run id."),
+  stalled: z.enum(["true", "false"]).optional(),
+  createdAfter: time.optional(),
+  createdBefore: time.optional(),
+  order: z.enum(["desc", "asc"]).default("desc").describe("Newest first, or oldest first."),
+  limit,
+  cursor: z.string().max(CURSOR_LENGTH_MAX).optional(),
+});
+export type ListQueryParams = z.infer<typeof listQuery>;
+
+export const runPage = page(runSummary);
+
+export const cancelBody = z
+  .strictObject({ reason: prose(PROSE_LENGTH_MAX).optional(), by: prose(OWNER_LENGTH_MAX).optional() })
+  .optional();
+export const patchQuery = z.strictObject({ step: name.optional().describe("Sets the run's step with it.") });
+
+export const cancelled = z.object({ cancelled: z.boolean(), reason: z.string().optional() });

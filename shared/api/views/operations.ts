@@ -1,0 +1,73 @@
+/** A run's operations, flat and in order of start; and the signals that it received, in order of arrival. */
+import type { Operation, RunState, Signal } from "../../core/state.ts";
+import type { Engine } from "../../engine/settings.ts";
+import type { OperationView, SignalView } from "../schemas/details.ts";
+import type { Page } from "./journal.ts";
+import { Budget, iso, isoIf } from "./payloads.ts";
+
+/** The cursor is the place of the next operation in the order of start, which never changes. */
+export async function operationsPage(
+  engine: Engine,
+  state: RunState,
+  { limit, cursor = 0 }: { limit: number; cursor?: number },
+): Promise<Page<OperationView>> {
+  const budget = new Budget(engine);
+  const rest = [...state.operations.values()].slice(cursor);
+  const items: OperationView[] = [];
+  for (const operation of rest) {
+    const isFull =
+      items.length === limit || (operation.output !== undefined && !budget.fits(operation.output));
+    if (items.length > 0 && isFull) return { items, cursor: String(cursor + items.length) };
+    items.push(await operationView(operation, budget));
+  }
+  return { items };
+}
+
+async function operationView(operation: Operation, budget: Budget): Promise<OperationView> {
+  const { startedAt, finishedAt, status } = operation;
+  return {
+    id: operation.id,
+    name: operation.name,
+    kind: operation.kind,
+    parent: operation.parent,
+    status,
+    attempts: operation.attempts,
+    retryCount: operation.attempts - 1,
+    startedAt: iso(startedAt),
+    finishedAt: isoIf(finishedAt),
+    durationMs: finishedAt === undefined ? undefined : finishedAt - startedAt,
+    nextAttemptAt: isoIf(operation.nextAttemptAt),
+    wakeAt: finishedAt === undefined ? isoIf(operation.dueAt) : undefined,
+    output: await budget.show(operation.output),
+    error: operation.error ?? (finishedAt === undefined ? operation.attemptError : undefined),
+    childRunId: operation.childRunId,
+  };
+}
+
+/** Signals of one entry share its sequence, so no page splits them. */
+export async function signalsPage(
+  engine: Engine,
+  state: RunState,
+  { limit, after = 0 }: { limit: number; after?: number },
+): Promise<Page<SignalView>> {
+  const budget = new Budget(engine);
+  const items: SignalView[] = [];
+  let last = after;
+  for (const signal of state.signals.values()) {
+    if (signal.sequence <= after) continue;
+    const isFull = items.length >= limit || (signal.payload !== undefined && !budget.fits(signal.payload));
+    if (items.length > 0 && isFull && signal.sequence > last) return { items, cursor: String(last) };
+    items.push(await signalView(signal, budget));
+    last = signal.sequence;
+  }
+  return { items };
+}
+
+const signalView = async (signal: Signal, budget: Budget): Promise<SignalView> => ({
+  signalId: signal.signalId,
+  name: signal.name,
+  payload: await budget.show(signal.payload),
+  at: iso(signal.at),
+  sequence: signal.sequence,
+  buffered: signal.buffered,
+});

@@ -1,0 +1,120 @@
+/** A run as the API shows it: whole from its state, in lists from its header. */
+import type { Json, JsonObject } from "../../core/json.ts";
+import { type RunState, statusOf, wakeAtOf } from "../../core/state.ts";
+import { payloadOf, readPayload } from "../../engine/load.ts";
+import type { Engine } from "../../engine/settings.ts";
+import type { Header } from "../../ports/journal.ts";
+import { addUsage, noUsage, priceOf } from "../../ports/meter.ts";
+import type { RunSummary, RunView } from "../schemas/runs.ts";
+import { Budget, iso, isoIf } from "./payloads.ts";
+
+export async function runView(engine: Engine, state: RunState, header?: Header): Promise<RunView> {
+  const { created, finished, cancel } = state;
+  const budget = new Budget(engine);
+  // In this order: the output is inline whenever it may be.
+  const output = await budget.show(finished?.output);
+  const input = (await budget.show(created.input)) ?? null;
+  const definition = await budget.show(created.definition);
+  const published = await stateView(engine, state, budget);
+  return {
+    runId: state.runId,
+    workflow: created.workflow,
+    version: created.version,
+    definitionHash: created.definitionHash,
+    driver: created.driver,
+    status: statusOf(state),
+    residency: residencyOf(engine, state),
+    revision: state.sequence,
+    generation: state.generation,
+    ...givenAtStart(created),
+    definition,
+    step: state.step,
+    input,
+    output,
+    error: finished?.error,
+    state: published,
+    waitingFor: waitingFor(state),
+    wakeAt: isoIf(wakeAtOf(state)),
+    createdAt: iso(state.createdAt),
+    startedAt: isoIf(state.startedAt),
+    updatedAt: iso(state.at),
+    finishedAt: isoIf(finished?.at),
+    cancel: cancel && { reason: cancel.reason, by: cancel.by, at: iso(cancel.at) },
+    stalled: stalledView(state),
+    retryCount: state.retryCount,
+    cost: costView(state, header),
+  };
+}
+
+export function runSummary(header: Header): RunSummary {
+  const { created } = header;
+  return {
+    runId: header.runId,
+    workflow: created.workflow,
+    version: created.version,
+    definitionHash: created.definitionHash,
+    driver: created.driver,
+    status: header.status,
+    revision: header.headerSequence,
+    ...givenAtStart(created),
+    step: created.step,
+    wakeAt: isoIf(header.wakeAt),
+    createdAt: iso(header.createdAt),
+    startedAt: isoIf(header.startedAt),
+    updatedAt: iso(header.updatedAt),
+    finishedAt: isoIf(header.finishedAt),
+    stalled: header.stalled ? true : undefined,
+  };
+}
+
+const givenAtStart = (created: RunState["created"]) => ({
+  owner: created.owner,
+  tags: created.tags,
+  goal: created.goal,
+  origin: created.origin,
+  parentRunId: created.parent?.runId,
+  externalParentId: created.externalParentId,
+  trigger: created.trigger,
+  dryRun: created.dryRun,
+  startAt: isoIf(created.startAt),
+});
+
+function residencyOf(engine: Engine, { lease }: RunState): RunView["residency"] {
+  const isHeld =
+    lease !== undefined && lease.until > engine.clock.now() && !engine.settings.isDead(lease.owner);
+  return isHeld ? "resident" : "suspended";
+}
+
+const waitingFor = (state: RunState): RunView["waitingFor"] =>
+  [...state.open.values()]
+    .filter(({ status }) => status === "waiting")
+    .map(({ id, kind, name, dueAt }) => ({ operation: id, kind, name, until: isoIf(dueAt) }));
+
+function stalledView({ stalled }: RunState): RunView["stalled"] {
+  if (stalled === undefined) return undefined;
+  const { code, message, operation, recorded, found, at } = stalled;
+  return { code, message, operation, recorded, found, at: iso(at) };
+}
+
+function costView(state: RunState, header: Header | undefined): RunView["cost"] {
+  const usage = addUsage(state.usage, header?.usage ?? noUsage());
+  return { ...usage, usd: priceOf(usage) };
+}
+
+/** The published state: its patches, merged shallowly in their order. */
+export async function publishedState(engine: Engine, state: RunState): Promise<JsonObject> {
+  const merged = new Map<string, Json>();
+  for (const patch of state.patches) {
+    const fields = (await readPayload(engine, patch)) as JsonObject;
+    for (const [field, value] of Object.entries(fields)) merged.set(field, value);
+  }
+  return Object.fromEntries(merged);
+}
+
+async function stateView(engine: Engine, state: RunState, budget: Budget): Promise<RunView["state"]> {
+  const published = await publishedState(engine, state);
+  if (state.patches.every((patch) => "v" in patch) && state.patches.length < 100) return published;
+  // Patches that are small each may make a state that is not.
+  const payload = await payloadOf(engine, state, published, JSON.stringify(published));
+  return (await budget.show(payload)) as RunView["state"];
+}

@@ -1,0 +1,35 @@
+/** A workflow definition as the API shows it. */
+import type { Schema } from "../../core/schema.ts";
+import type { AnyWorkflow } from "../../core/workflow.ts";
+import type { WorkflowView } from "../schemas/workflows.ts";
+
+/** `versions` has the latest first, and at least one. */
+export function workflowView(versions: readonly AnyWorkflow[]): WorkflowView {
+  const { name, options } = versions[0]!;
+  return {
+    name,
+    description: options.description,
+    versions: versions.map(({ version }) => version),
+    driver: "code",
+    input: jsonSchemaOf(options.input),
+    retry: options.retry as WorkflowView["retry"],
+    maxRetries: options.maxRetries,
+    stepTimeout: options.stepTimeout,
+    timeout: options.timeout,
+  };
+}
+
+interface SelfDescribing {
+  jsonSchema?: { input(options: { target: string }): unknown };
+}
+
+/** By the Standard JSON Schema interface, which not every library has, and not for every schema. */
+function jsonSchemaOf(schema: Schema | undefined): unknown {
+  try {
+    return (schema?.["~standard"] as SelfDescribing | undefined)?.jsonSchema?.input({
+      target: "draft-2020-12",
+    });
+  } catch {
+    return undefined;
+  }
+}
