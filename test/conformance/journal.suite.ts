@@ -645,6 +645,7 @@ function changing(test: Test): void {
   test("changed resolves once there are entries after a sequence", async (port) => {
     const { run, key } = await aStoredRun(port, { last: 2 });
     await port.journal.changed(run.runId, 1, 60_000);
+    const before = port.clock.now();
     const waiting = port.journal.changed(run.runId, 2, 60_000);
     await port.journal.append(key, anEntry(port.clock, 3), run.expiresAt);
     const timer = setInterval(() => void port.advance(1_000), 20);
@@ -653,6 +654,7 @@ function changing(test: Test): void {
     } finally {
       clearInterval(timer);
     }
+    expect(port.clock.now() - before).toBeLessThan(30_000);
     expect((await port.journal.tail(key, 2)).map((entry) => entry.sequence)).toEqual([3]);
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { memoryPorts } from "../../shared/adapters/memory/index.ts";
+import { MESSAGE_DELAY_MS_MAX } from "../../shared/core/limits.ts";
 import type { QueueName } from "../../shared/ports/queue.ts";
 import { blobsSuite } from "./blobs.suite.ts";
 import { clockSuite } from "./clock.suite.ts";
@@ -87,6 +88,30 @@ describe("what a test host sees", () => {
     await queue.send("work", [{ runId: "r", body: "unheard" }]);
     await clock.advance(10);
     expect(calls).toBe(1);
+  });
+
+  it("of a batch of one group, the last to be acknowledged unblocks it", async () => {
+    const { queue } = memoryPorts();
+    const takeBodies = async (max: number) => {
+      const messages = await queue.receive("signals", { max, waitMs: 0 });
+      return { messages, bodies: messages.map((message) => message.body) };
+    };
+    await queue.send(
+      "signals",
+      ["a1", "a2", "a3"].map((body) => ({ runId: "r", body, group: "a", id: body })),
+    );
+    const { messages, bodies } = await takeBodies(2);
+    expect(bodies).toEqual(["a1", "a2"]);
+    await queue.release("signals", messages[0]!.receipt, 0);
+    expect((await takeBodies(10)).bodies).toEqual([]);
+    await queue.acknowledge("signals", [messages[1]!.receipt]);
+    expect((await takeBodies(10)).bodies).toEqual(["a1", "a3"]);
+  });
+
+  it("a delay is cut to the longest that SQS takes", async () => {
+    const { queue } = memoryPorts({ now: 0 });
+    await queue.send("work", [{ runId: "r", body: "far", delayMs: 86_400_000 }]);
+    expect(queue.nextVisibleAt("work")).toBe(MESSAGE_DELAY_MS_MAX);
   });
 
   it("an id is accepted again after five minutes", async () => {
