@@ -66,3 +66,5 @@ export const RECEIVES_MAX = 10;
 export const LEG_CLOSING_MS = 1_000;
 /** A wake's event that is not there yet is looked for this long before the wake is put back. */
 export const WAKE_LOOK_MS = 300;
+/** Runs whose journal a process keeps for further appends from outside. */
+export const KNOWN_RUNS_MAX = 200;

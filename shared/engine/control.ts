@@ -7,7 +7,7 @@ import type { Json, JsonObject } from "../core/json.ts";
 import type { RunState } from "../core/state.ts";
 import { signalMessage } from "./intake.ts";
 import { blobPrefix, loadRun, payloadOf } from "./load.ts";
-import { appendOutside, refuseFinished, runNotFound } from "./outside.ts";
+import { appendOutside, current, refuseFinished, runNotFound } from "./outside.ts";
 import type { Engine } from "./settings.ts";
 
 export { type StartRequest, start } from "./start.ts";
@@ -27,8 +27,9 @@ export interface SignalRequest {
 /** Sends a signal through the FIFO queue, so that the order of one sender holds. */
 export async function sendSignal(engine: Engine, request: SignalRequest): Promise<{ signalId: string }> {
   checkName(request.name, "a signal's name");
-  const run = await loadRun(engine, request.runId, { consistent: true });
+  const run = await current(engine, request.runId);
   if (run === undefined) throw runNotFound(request.runId);
+  engine.known.keep(request.runId, run);
   const signalId = request.signalId ?? engine.clock.id();
   if (run.state.finished !== undefined && (request.afterStart || run.state.signals.has(signalId)))
     return { signalId };
@@ -133,6 +134,7 @@ export async function removeRun(engine: Engine, runId: string): Promise<void> {
       { runId },
     );
   engine.residents.evict(runId);
+  engine.known.evict(runId);
   await engine.blobs.removeAll(blobPrefix(run.header));
   await engine.journal.remove(run.header);
 }

@@ -31,23 +31,46 @@ export async function appendOutside(
   runId: string,
   decide: (state: RunState) => OutsideDecision,
 ): Promise<RunState> {
-  const run = await loadRun(engine, runId, { consistent: true });
+  const run = await current(engine, runId);
   if (run === undefined) throw runNotFound(runId);
+  try {
+    await contend(engine, run, decide);
+    return run.state;
+  } finally {
+    engine.known.keep(runId, run);
+  }
+}
+
+/** The run as its journal has it now. */
+export async function current(engine: Engine, runId: string): Promise<Resident | undefined> {
+  const known = engine.known.take(runId);
+  if (known === undefined) return loadRun(engine, runId, { consistent: true });
+  const header = await engine.journal.header(runId, { consistent: true });
+  if (header?.inc !== known.header.inc) return loadRun(engine, runId, { consistent: true });
+  known.header = header;
+  await catchUp(engine, known);
+  return known;
+}
+
+async function contend(
+  engine: Engine,
+  run: Resident,
+  decide: (state: RunState) => OutsideDecision,
+): Promise<void> {
   const deadline = engine.clock.now() + CONTENTION_MS;
   let woken: string | undefined;
   for (let conflicts = 0; ; conflicts++) {
     const { events, wake } = decide(run.state);
     if (wake !== undefined && wake !== woken) await wakeFor(engine, run.header, wake);
     woken = wake;
-    if (events.length === 0) return run.state;
-    if (await stored(engine, run, events)) {
-      await hasten(engine, run);
-      return run.state;
-    }
+    if (events.length === 0) return;
+    if (await stored(engine, run, events)) return hasten(engine, run);
     if (engine.clock.now() > deadline)
-      throw new StepfoldError("WriteConflict", `Too many writers contend for run ${runId}: try again.`, {
-        runId,
-      });
+      throw new StepfoldError(
+        "WriteConflict",
+        `Too many writers contend for run ${run.header.runId}: try again.`,
+        { runId: run.header.runId },
+      );
     if (conflicts > 0) {
       await engine.clock.sleep(engine.clock.random() * Math.min(5 * 2 ** conflicts, 200));
       await catchUp(engine, run);

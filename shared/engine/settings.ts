@@ -5,6 +5,7 @@
 import type { Log } from "../core/context.ts";
 import {
   CLOCK_SKEW_MS,
+  KNOWN_RUNS_MAX,
   LEG_MS,
   MESSAGE_DELAY_MS_MAX,
   RESIDENT_RUNS_MAX,
@@ -35,6 +36,8 @@ export interface Engine extends Ports {
   settings: Settings;
   log: Log;
   residents: Residents;
+  /** Runs that something was lately appended to from outside: the next append reads only the tail. */
+  known: Residents;
 }
 
 export function createEngine(
@@ -60,5 +63,6 @@ export function createEngine(
     settings,
     log: options.log,
     residents: new Residents(options.residentRunsMax ?? RESIDENT_RUNS_MAX),
+    known: new Residents(KNOWN_RUNS_MAX),
   };
 }

@@ -1,0 +1,62 @@
+import { expect, it } from "vitest";
+import { workflow } from "../../shared/core/workflow.ts";
+import { testHost } from "../../shared/testing/index.ts";
+
+const ten = workflow("ten", async (run) => {
+  let sum = 0;
+  for (let index = 0; index < 10; index++) sum += await run.step(`s${index}`, () => index);
+  return sum;
+});
+
+it("runs ten steps in twelve entries", async () => {
+  const host = testHost({ workflows: [ten] });
+  const id = await host.start(ten, {});
+  expect(await host.result(id)).toBe(45);
+  const journal = await host.journal(id);
+  expect(journal.at(-1)?.sequence).toBe(11);
+});
+
+it("races, signals, sleeps and children", async () => {
+  const child = workflow("child", async (run, input: { n: number }) => {
+    await run.sleep("nap", "1h");
+    return run.step("double", () => input.n * 2);
+  });
+  const parent = workflow("parent", async (run) => {
+    const first = await run.race("which", {
+      signal: (branch) => branch.waitForSignal<string>("go", { timeout: "2h" }),
+      timer: async (branch) => {
+        await branch.sleep("t", "30m");
+        return "timer";
+      },
+    });
+    const both = await run.all("both", {
+      a: (branch) => branch.child("c", child, { n: 21 }),
+      b: async (branch) => branch.step("b", () => "b"),
+    });
+    run.setState({ first });
+    return { first, both, state: run.state };
+  });
+  const host = testHost({ workflows: [child, parent] });
+  const id = await host.start(parent, {});
+  await host.signal(id, "go", "signal");
+  await host.skip("2h");
+  expect(await host.result(id)).toEqual({ first: "signal", both: { a: 42, b: "b" }, state: { first: "signal" } });
+});
+
+it("cancels what sleeps, and runs finally", async () => {
+  const done: string[] = [];
+  const sleeper = workflow("sleeper", async (run) => {
+    try {
+      await run.sleep("long", "30 days");
+    } finally {
+      await run.step("clean", () => {
+        done.push("clean");
+      });
+    }
+  });
+  const host = testHost({ workflows: [sleeper] });
+  const id = await host.start(sleeper, {});
+  await host.cancel(id, { reason: "enough", by: "me" });
+  expect((await host.get(id)).status).toBe("cancelled");
+  expect(done).toEqual(["clean"]);
+});
