@@ -12,13 +12,13 @@ import { toRunError } from "../shared/core/errors.ts";
 export async function eachRecord(
   log: Log,
   records: readonly SQSRecord[],
-  handle: (body: string) => Promise<void>,
+  handle: (body: string, messageId: string) => Promise<void>,
 ): Promise<SQSBatchResponse> {
   const failed: string[] = [];
   await Promise.all(
     records.map(async ({ messageId, body }) => {
       try {
-        await handle(body);
+        await handle(body, messageId);
       } catch (error) {
         log.error("A message failed and comes back.", { messageId, error: toRunError(error, "Error") });
         failed.push(messageId);

@@ -16,24 +16,18 @@ import { awsPorts } from "../shared/adapters/aws/index.ts";
 import { configFromEnvironment } from "../shared/adapters/aws/names.ts";
 import type { Log } from "../shared/core/context.ts";
 import { sha256 } from "../shared/core/ids.ts";
-import { createEngine, type Settings } from "../shared/engine/settings.ts";
+import { createEngine } from "../shared/engine/settings.ts";
+import { settingsFrom } from "./environment.ts";
 import type { FunctionEngine } from "./function.ts";
 
 type Environment = Record<string, string | undefined>;
-
-/** What CDK may set beside the resources: numbers, in milliseconds. */
-export const SETTINGS_ENVIRONMENT = {
-  legMs: "STEPFOLD_LEG_MS",
-  messageDelayMsMax: "STEPFOLD_MESSAGE_DELAY_MAX_MS",
-  sweepAfterMs: "STEPFOLD_SWEEP_AFTER_MS",
-} as const satisfies Partial<Record<keyof Settings, string>>;
 
 export async function lambdaEngine(
   workflows: object = {},
   env: Environment = process.env,
 ): Promise<FunctionEngine> {
   const logger = new Logger();
-  const ports = await awsPorts(configFromEnvironment(env));
+  const ports = awsPorts(configFromEnvironment(env));
   const engine = createEngine(ports, {
     workflows: Object.values(workflows),
     log: asLog(logger),
@@ -48,11 +42,6 @@ export async function lambdaEngine(
 
 /** The bundle is one file, and this code is in it. */
 const bundleHash = (): string => sha256(readFileSync(fileURLToPath(import.meta.url)));
-
-function settingsFrom(env: Environment): Partial<Settings> {
-  const given = Object.entries(SETTINGS_ENVIRONMENT).filter(([, name]) => env[name] !== undefined);
-  return Object.fromEntries(given.map(([setting, name]) => [setting, Number(env[name])]));
-}
 
 function observability(logger: Logger): MiddlewareObj[] {
   return [

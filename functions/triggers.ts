@@ -12,9 +12,10 @@ export type TriggersEvent = SQSEvent | { Records?: undefined; [field: string]: u
 
 export function triggersFunction(engine: FunctionEngine): LambdaFunction<TriggersEvent, SQSBatchResponse> {
   return asFunction(engine, async (event) => {
-    if (event.Records !== undefined)
-      return eachRecord(engine.log, (event as SQSEvent).Records, (body) => trigger(engine, body));
-    await trigger(engine, JSON.stringify(event));
-    return { batchItemFailures: [] };
+    if (event.Records === undefined) {
+      await trigger(engine, JSON.stringify(event));
+      return { batchItemFailures: [] };
+    }
+    return eachRecord(engine.log, (event as SQSEvent).Records, (body, id) => trigger(engine, body, id));
   });
 }

@@ -38,13 +38,15 @@ const titleOf = (code: string): string =>
 
 /** `application/problem+json`, with the error's code and data. */
 export function problemOf(error: unknown): ApiResponse {
-  if (error instanceof PortError && statusOfCode(error.code) === 500 && error.retryable)
+  if (error instanceof PortError && statusOfCode(error.code) === 500 && error.retryable) {
+    const code = error.code === "Throttled" ? "TooManyRequests" : "Unavailable";
     return problem(
-      "Unavailable",
+      code,
       "A service that Stepfold needs did not answer: try again in a moment.",
       {},
       { "retry-after": "1" },
     );
+  }
   if (error instanceof StepfoldError && statusOfCode(error.code) < 500)
     return problem(error.code, error.message, error.data, allowHeader(error));
   return problem("InternalError", "Stepfold failed to answer this request; its log says more.", {});
