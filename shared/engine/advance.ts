@@ -41,7 +41,7 @@ export async function advance(engine: Engine, body: string): Promise<void> {
   if (run.state.finished !== undefined) return closeFinished(engine, run);
   const heldUntil = leaseEnd(engine, run);
   if (heldUntil !== undefined) return sendWake(engine, { runId: wake.runId, inc: wake.inc, at: heldUntil });
-  if (isActionable(run.state, engine.clock.now(), engine.settings.codeHash)) return runLeg(engine, run, wake);
+  if (isActionable(run, engine.clock.now(), engine.settings.codeHash)) return runLeg(engine, run, wake);
   await moveOn(engine, run, wake);
   engine.residents.keep(wake.runId, run);
 }
@@ -56,7 +56,9 @@ async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> 
     if (active !== undefined) {
       active.poke();
       if (active.knows(wake.event)) {
-        await sendWake(engine, { runId, inc, at: active.until + engine.settings.skewMs });
+        if (!active.covered)
+          await sendWake(engine, { runId, inc, at: active.until + engine.settings.skewMs });
+        active.covered = true;
         return undefined;
       }
     } else {
@@ -119,7 +121,7 @@ async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> 
   } finally {
     if (engine.residents.active.get(runId) === leg) engine.residents.active.delete(runId);
   }
-  if (end === "finished") return closeFinished(engine, run, true);
+  if (end === "finished") return closeFinished(engine, run);
   await project(engine, run);
   if (end === "handedOver") await sendWake(engine, { runId, inc });
   if (end === "parked") engine.residents.keep(runId, run);
@@ -190,11 +192,12 @@ async function keepAlive(engine: Engine, run: Resident): Promise<void> {
 }
 
 /** Does what a finished run still owes, then lets it leave the due index. */
-async function closeFinished(engine: Engine, run: Resident, effectsDone = false): Promise<void> {
+async function closeFinished(engine: Engine, run: Resident): Promise<void> {
   const { state, header } = run;
   const { status, at } = state.finished!;
   if (header.dueAt === undefined && header.status === status) return;
-  if (!effectsDone) for (const effect of state.effects.values()) await perform(engine, state, effect);
+  for (const effect of state.effects.values())
+    if (!run.effectsDone.has(effect.id)) await perform(engine, state, effect);
   const usage = engine.meter.drain(state.runId) ?? {
     writeUnits: 0,
     readUnits: 0,

@@ -15,15 +15,18 @@ import type { Json } from "../core/json.ts";
 import { toJson } from "../core/json.ts";
 import { validate } from "../core/schema.ts";
 import { dueAtOf, type Operation, type RunState, type Signal, wakeAtOf } from "../core/state.ts";
+import type { Resident } from "./residents.ts";
 
 /** Whether a claim would find something to do. */
-export function isActionable(state: RunState, now: number, codeHash: string): boolean {
+export function isActionable(run: Resident, now: number, codeHash: string): boolean {
+  const { state, effectsDone } = run;
   if (state.finished !== undefined) return false;
   if (state.stalled?.codeHash === codeHash) return false;
   if (state.phase === "leased" || state.stalled !== undefined) return true;
   if (state.cancel !== undefined && !state.cancel.delivered) return true;
   if (state.phase === "created") return (state.created.startAt ?? 0) <= now;
-  if (state.firstUndelivered !== undefined || state.childEnds.size > 0 || state.effects.size > 0) return true;
+  if (state.firstUndelivered !== undefined || state.childEnds.size > 0) return true;
+  if ([...state.effects.keys()].some((id) => !effectsDone.has(id))) return true;
   if (state.open.size === 0 || hasIdleStep(state)) return true;
   if ((wakeAtOf(state) ?? Number.POSITIVE_INFINITY) <= now) return true;
   return hasCandidate(state);

@@ -34,8 +34,6 @@ export class Leg {
   readonly #until: number;
   readonly #results: AttemptResult[] = [];
   readonly #passed = new Set<string>();
-  readonly #effectsDone = new Set<string>();
-  readonly #effectsNoted = new Set<string>();
   #execution!: Execution;
   #draft: Draft | undefined;
   #generation: number | undefined;
@@ -65,6 +63,9 @@ export class Leg {
   knows(event: string | undefined): boolean {
     return eventIsThere(this.#run.state, event);
   }
+
+  /** A wake for the lease's end is on its way already. */
+  covered = false;
 
   /** Makes the leg read the journal's tail. */
   poke(): void {
@@ -187,6 +188,7 @@ export class Leg {
       codeHash,
       ...(cause === undefined ? {} : { cause }),
     });
+    this.#noteEffects(draft);
     if (stalled !== undefined) return this.#stall(stalled);
     if (this.#execution === undefined) return this.#endUnstarted();
     if (!this.#execution.started) await this.#execution.start(draft.seen);
@@ -242,17 +244,14 @@ export class Leg {
   }
 
   #open(): Draft {
-    if (this.#draft === undefined) {
-      this.#draft = new Draft(this.#engine, this.#run);
-      const done = [...this.#effectsDone].filter(
-        (id) => !this.#effectsNoted.has(id) && this.#run.state.effects.has(id),
-      );
-      if (done.length > 0 && this.#generation !== undefined) {
-        for (const id of done) this.#effectsNoted.add(id);
-        this.#draft.push({ type: "EffectsDone", effects: done });
-      }
-    }
+    this.#draft ??= new Draft(this.#engine, this.#run);
     return this.#draft;
+  }
+
+  /** Effects that this process has done need no leg to do them again (J10). */
+  #noteEffects(draft: Draft): void {
+    const effects = [...this.#run.effectsDone].filter((id) => this.#run.state.effects.has(id));
+    if (effects.length > 0) draft.push({ type: "EffectsDone", effects });
   }
 
   /** The leg's life after its claim was drafted. */
@@ -453,9 +452,9 @@ export class Leg {
         if (event.type === "StepStarted" || event.type === "StepRetried")
           this.#begin(state.open.get(event.operation));
     for (const effect of [...state.effects.values()]) {
-      if (this.#effectsDone.has(effect.id)) continue;
+      if (this.#run.effectsDone.has(effect.id)) continue;
       await perform(this.#engine, state, effect);
-      this.#effectsDone.add(effect.id);
+      this.#run.effectsDone.add(effect.id);
     }
   }
 
@@ -503,8 +502,10 @@ export class Leg {
   async #wait(): Promise<void> {
     if (this.#results.length > 0 || this.#poked || this.#execution.peek() !== undefined) return;
     const now = this.#engine.clock.now();
+    // What is due while the leg only waits to hand over is for the next leg.
+    const wakeAt = this.#handover ? undefined : wakeAtOf(this.#run.state);
     const next = Math.min(
-      wakeAtOf(this.#run.state) ?? Number.POSITIVE_INFINITY,
+      wakeAt ?? Number.POSITIVE_INFINITY,
       now + TAIL_READ_MS,
       Math.max(this.#until - LEG_CLOSING_MS, now + 1),
     );

@@ -26,7 +26,7 @@ export async function loadRun(
     entries.push(...next.entries);
     more = next.more && next.entries.length > 0;
   }
-  return { header, entries, state: fold(header, entries) };
+  return { header, entries, state: fold(header, entries), effectsDone: new Set() };
 }
 
 /** Folds in what came after; answers the entries that were new. */

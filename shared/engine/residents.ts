@@ -17,6 +17,8 @@ export interface Resident {
   /** The suspended function, which has gone through `replayed` happenings of `state.history`. */
   execution?: Execution;
   replayed?: number;
+  /** Effects that this process knows to be done, and the journal may not. */
+  effectsDone: Set<string>;
 }
 
 /** A leg that runs in this process. */
@@ -24,6 +26,8 @@ export interface ActiveLeg {
   readonly generation: number;
   readonly until: number;
   knows(event: string | undefined): boolean;
+  /** A wake for the lease's end is on its way already. */
+  covered: boolean;
   /** Makes it read the journal's tail. */
   poke(): void;
 }
