@@ -2,7 +2,8 @@
  * The shop's services as a sandbox on this machine, for the test and the demo: a real HTTP server that charges,
  * gives back and ships in memory. It does each thing once for an idempotency key, however often it is asked.
  *
- * Cards decide what happens: `declinedCard` is refused, `flakyCard` gets 503 twice for each key before it works.
+ * Cards decide what happens: `declinedCard` is refused, `flakyCard` gets 503 twice for each key before it works,
+ * `slowCard` is charged at once but answered late.
  */
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -10,8 +11,10 @@ import type { AddressInfo } from "node:net";
 export const goodCard = "4242424242424242";
 export const declinedCard = "4000000000000002";
 export const flakyCard = "4000000000000341";
+export const slowCard = "4000000000003220";
 
 const FAILURES_OF_FLAKY_CARD = 2;
+const LATENCY_OF_SLOW_CARD_MS = 2_000;
 
 export interface Sandbox {
   url: string;
@@ -65,9 +68,10 @@ export async function openSandbox(options: { latencyMs?: number } = {}): Promise
       status,
       ...(body.orderId === undefined ? {} : { orderId: body.orderId }),
     });
+    const latencyMs = (options.latencyMs ?? 0) + (body.card === slowCard ? LATENCY_OF_SLOW_CARD_MS : 0);
     setTimeout(() => {
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answered));
-    }, options.latencyMs ?? 0);
+    }, latencyMs);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

@@ -1,5 +1,5 @@
 import { OperationError } from "stepfold";
-import { normalised, replayJournal, type TestHost, testHost } from "stepfold/testing";
+import { everyCrash, normalised, replayJournal, type TestHost, testHost } from "stepfold/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { goldenIn, readGolden, withGolden } from "../golden.ts";
 import { declinedCard, flakyCard, goodCard, openSandbox, type Sandbox } from "./sandbox.ts";
@@ -169,4 +169,20 @@ describe("golden journals of order", () => {
   for (const file of goldenIn(folder))
     test(`${file.pathname.split("/").at(-1)} is still replayed`, () =>
       replayJournal(order, readGolden(file)));
+});
+
+test("whenever the process dies, an order is charged and shipped once", async () => {
+  const { crashes } = await everyCrash({ workflows: [order] }, async (host) => {
+    const shop = await openSandbox();
+    const runId = await host.start(order, { ...orderOf(flakyCard), services: shop.url });
+    await host.skip("5m");
+    const { chargeId, amountCents } = shop.charges[0]!;
+    await host.signal(runId, "paid", { chargeId, amountCents });
+    // A crash in the midst of a step may count as an attempt: leave time for the next.
+    await host.skip("73h");
+    const { shippedAt: _, ...output } = await host.result(runId);
+    await shop.close();
+    return { output, charged: shop.charges.length, shipped: shop.parcels.length };
+  });
+  expect(crashes).toBeGreaterThan(40);
 });

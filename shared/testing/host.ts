@@ -44,6 +44,8 @@ export interface TestHostOptions {
   patienceMs?: number;
   /** Default: nothing is logged. */
   log?: Log;
+  /** Crash once, at this moment of those that `moments` counts. */
+  crashAt?: number;
 }
 
 export type StartOptions = Omit<StartRequest, "workflow" | "input">;
@@ -54,11 +56,14 @@ export function testHost(options: TestHostOptions): TestHost {
 
 export class TestHost {
   readonly ports: MemoryPorts;
+  /** How many times the processes were about to call a port, or had just called one. */
+  moments = 0;
+  readonly #crashAt: number | undefined;
   readonly #workflows: AnyWorkflow[];
   readonly #log: Log;
   readonly #work: Work;
   readonly #pump: Pump;
-  #life: Life = { isOver: false };
+  #life: Life | undefined;
   #processes = 0;
   #engine: Engine;
 
@@ -70,6 +75,7 @@ export class TestHost {
       .filter(isWorkflow)
       .map((workflow) => this.#work.watched(workflow));
     this.#log = options.log ?? silent;
+    this.#crashAt = options.crashAt;
     this.#engine = this.#newProcess();
     this.#pump = new Pump(this.ports, this.#engine, this.#work);
   }
@@ -124,7 +130,7 @@ export class TestHost {
 
   /** Kills the process, as `kill -9` does, and starts another. A step may call it in the midst of its work. */
   crash(): void {
-    this.#life.isOver = true;
+    if (this.#life !== undefined) this.#life.isOver = true;
     this.#work.forget();
     this.#engine = this.#newProcess();
     this.#pump.handOver(this.#engine);
@@ -185,10 +191,15 @@ export class TestHost {
     return { ...this.#engine, ...this.ports };
   }
 
+  #pass(): void {
+    if (++this.moments === this.#crashAt) this.crash();
+  }
+
   #newProcess(): Engine {
-    this.#life = { isOver: false };
+    const life: Life = { isOver: false, onCall: () => this.#pass() };
+    this.#life = life;
     const owner = `process-${++this.#processes}`;
-    return createEngine(mortalPorts(this.ports, this.#life), {
+    return createEngine(mortalPorts(this.ports, life), {
       workflows: this.#workflows,
       log: this.#log,
       settings: { owner, codeHash: "test", isDead: (other) => other !== owner },

@@ -7,6 +7,8 @@ import type { Clock } from "../ports/clock.ts";
 
 export interface Life {
   isOver: boolean;
+  /** Called before and after each call of a port that the process makes: it may end its life. */
+  onCall(): void;
 }
 
 const never = (): Promise<never> => new Promise(() => {});
@@ -30,8 +32,11 @@ function mortal<Port extends object>(port: Port, life: Life): Port {
       if (typeof member !== "function") return member;
       return async (...args: unknown[]) => {
         if (life.isOver) return never();
+        life.onCall();
+        if (life.isOver) return never();
         try {
           const answer: unknown = await member.apply(target, args);
+          if (!life.isOver) life.onCall();
           return life.isOver ? never() : answer;
         } catch (error) {
           if (life.isOver) return never();
