@@ -1,0 +1,125 @@
+/**
+ * `npm run bench`: one JSON line for each workload, over HTTP against a real host with its default durability (each
+ * commit is on disk before it counts). It reports, and asserts nothing: read the load beside each figure.
+ * `npm run bench -- --only steps,signals` runs some of them.
+ */
+import { loadavg } from "node:os";
+import { parseArgs } from "node:util";
+import { type BenchHost, startBenchHost } from "./host.ts";
+
+interface Run<T = unknown> {
+  runId: string;
+  status: string;
+  output?: T;
+}
+
+const WAIT = { prefer: "wait=25" };
+const percentile = (values: number[], share: number): number => {
+  const sorted = [...values].sort((left, right) => left - right);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+};
+const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
+
+async function complete<T>(host: BenchHost, workflow: string, input?: unknown): Promise<T> {
+  let run = await host.call<Run<T>>("POST", "/runs", { workflow, input }, WAIT);
+  while (!["completed", "failed", "cancelled", "timedOut"].includes(run.status))
+    run = await host.call<Run<T>>("GET", `/runs/${run.runId}`, undefined, WAIT);
+  if (run.status !== "completed") throw new Error(`The run ${run.runId} is ${run.status}.`);
+  return run.output as T;
+}
+
+async function pool(count: number, concurrency: number, work: () => Promise<void>): Promise<void> {
+  let begun = 0;
+  const worker = async () => {
+    while (begun++ < count) await work();
+  };
+  await Promise.all(Array.from({ length: concurrency }, worker));
+}
+
+const workloads: Record<string, (host: BenchHost) => Promise<object>> = {
+  async steps(host) {
+    const [runs, concurrency, steps] = [1_000, 50, 10];
+    const cpu = host.cpuMs();
+    const from = performance.now();
+    await pool(runs, concurrency, () => complete(host, "steps", { steps }));
+    const seconds = (performance.now() - from) / 1_000;
+    return {
+      runs,
+      concurrency,
+      steps_per_run: steps,
+      steps_per_s: round((runs * steps) / seconds, 0),
+      host_cpu_ms_per_step: round((host.cpuMs() - cpu) / (runs * steps), 4),
+    };
+  },
+  async alone(host) {
+    const steps = 100;
+    const samples: number[] = [];
+    for (let repetition = 0; repetition < 5; repetition++) {
+      const from = performance.now();
+      await complete(host, "steps", { steps });
+      samples.push((performance.now() - from) / steps);
+    }
+    return {
+      steps,
+      ms_per_step_p50: round(percentile(samples, 0.5), 3),
+      ms_per_step_min: round(Math.min(...samples), 3),
+    };
+  },
+  async long(host) {
+    const [steps, every] = [5_000, 500];
+    const marks = await complete<number[]>(host, "long-run", { steps, every });
+    const perStep = marks.slice(1).map((mark, index) => (mark - marks[index]!) / every);
+    const [first, last] = [perStep[0]!, perStep.at(-1)!];
+    return {
+      steps,
+      ms_per_step_first: round(first, 3),
+      ms_per_step_last: round(last, 3),
+      growth: round(last / first),
+    };
+  },
+  async signals(host) {
+    const samples: number[] = [];
+    for (let index = 0; index < 200; index++) {
+      const { runId } = await host.call<Run>("POST", "/runs", { workflow: "await-go" });
+      while ((await host.call<Run>("GET", `/runs/${runId}`)).status !== "waiting");
+      const done = host.call<Run>("GET", `/runs/${runId}`, undefined, WAIT);
+      const from = performance.now();
+      await host.call("POST", `/runs/${runId}/signals/go`, { index });
+      const run = await done;
+      samples.push(performance.now() - from);
+      if (run.status !== "completed") throw new Error(`The run ${runId} is ${run.status}.`);
+    }
+    return {
+      signals: samples.length,
+      ms_p50: round(percentile(samples, 0.5)),
+      ms_p99: round(percentile(samples, 0.99)),
+    };
+  },
+  async sleeps(host) {
+    const [sleeps, ms] = [100, 2_000];
+    const late = await Promise.all(
+      Array.from({ length: sleeps }, () => complete<number>(host, "nap", { ms })),
+    );
+    return { sleeps, ms, late_ms_p50: percentile(late, 0.5), late_ms_p99: percentile(late, 0.99) };
+  },
+};
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { only: { type: "string" } } });
+  const chosen = values.only?.split(",") ?? Object.keys(workloads);
+  const unknown = chosen.filter((name) => workloads[name] === undefined);
+  if (unknown.length > 0)
+    throw new Error(`Expected --only with ${Object.keys(workloads).join(", ")}, got ${unknown.join(", ")}.`);
+  const host = await startBenchHost();
+  try {
+    await pool(300, 20, () => complete(host, "steps", { steps: 10 }));
+    for (const name of chosen) {
+      const load = round(loadavg()[0]!);
+      console.log(JSON.stringify({ workload: name, ...(await workloads[name]!(host)), load_before: load }));
+    }
+  } finally {
+    await host.stop();
+  }
+}
+
+await main();

@@ -1,0 +1,28 @@
+/** What the benchmark runs. */
+import { workflow } from "stepfold";
+
+/** About 100 bytes of JSON. */
+const result = (index: number) => ({ index, ok: true, data: "x".repeat(60), tag: "step-result" });
+
+export const steps = workflow("steps", async (run, input: { steps: number }) => {
+  for (let index = 0; index < input.steps; index++) await run.step(`step-${index}`, () => result(index));
+  return input.steps;
+});
+
+/** When each thousandth step began, as the code saw it: the growth of time per step is in it. */
+export const longRun = workflow("long-run", async (run, input: { steps: number; every: number }) => {
+  const marks: number[] = [];
+  for (let index = 0; index < input.steps; index++) {
+    await run.step(`step-${index}`, () => result(index));
+    if ((index + 1) % input.every === 0) marks.push(run.now().getTime());
+  }
+  return marks;
+});
+
+export const awaitGo = workflow("await-go", async (run) => run.waitForSignal("go"));
+
+export const nap = workflow("nap", async (run, input: { ms: number }) => {
+  const from = run.now().getTime();
+  await run.sleep("nap", `${input.ms} ms`);
+  return run.now().getTime() - from - input.ms;
+});
