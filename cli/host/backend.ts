@@ -37,8 +37,10 @@ export async function awsBackend(env: Record<string, string | undefined>): Promi
     import("../../shared/adapters/local/clock.ts"),
   ]);
   const clients = createClients(env);
-  const wanted = (await isLocal(clients.dynamodb)) ? localConfig(env) : configFromEnvironment(env);
-  const config = await ensureResources(wanted, clients, systemClock);
+  const isHere = await isLocal(clients.dynamodb);
+  // Credentials and the table first: what is wrong with them is the better news.
+  const named = await ensureResources(localConfig(env), clients, systemClock);
+  const config = isHere ? named : configFromEnvironment(env);
   const close = async () => {
     for (const client of Object.values(clients)) client.destroy();
   };

@@ -1,0 +1,240 @@
+/**
+ * A typed client of the HTTP API: one method a path, each failing with `StepfoldClientError`. What a run takes and
+ * gives follows from its workflow's definition.
+ */
+
+import type { OperationView, SignalView } from "../api/schemas/details.ts";
+import type { RunSummary, RunView } from "../api/schemas/runs.ts";
+import type { WorkflowView } from "../api/schemas/workflows.ts";
+import type { Duration } from "../core/duration.ts";
+import type { RunStatus } from "../core/events.ts";
+import type { Json, JsonObject } from "../core/json.ts";
+import type { Workflow } from "../core/workflow.ts";
+import { StepfoldClientError } from "./errors.ts";
+import { type ClientOptions, createTransport } from "./transport.ts";
+
+export { StepfoldClientError } from "./errors.ts";
+export type { Auth, ClientOptions, OutgoingRequest } from "./transport.ts";
+export type { OperationView, RunSummary, SignalView, WorkflowView };
+
+/** A run whose output is an `O`. */
+export type Run<O = Json> = Omit<RunView, "output"> & { output?: O };
+
+export interface Page<T> {
+  items: T[];
+  /** Where the next page begins. */
+  cursor?: string;
+}
+
+export interface JournalEvent {
+  sequence: number;
+  at: string;
+  generation: number;
+  type: string;
+  [field: string]: unknown;
+}
+
+export interface StartOptions {
+  runId?: string;
+  idempotencyKey?: string;
+  version?: number;
+  owner?: string;
+  tags?: Record<string, string>;
+  goal?: string;
+  origin?: string;
+  trigger?: string;
+  dryRun?: boolean;
+  timeout?: Duration;
+  startAt?: Date | string;
+  state?: JsonObject;
+  step?: string;
+  parentRunId?: string;
+  externalParentId?: string;
+  definition?: unknown;
+  signal?: { name: string; payload?: unknown };
+  /** Holds the answer until the run is finished, for at most so many (1–25) seconds. */
+  waitSeconds?: number;
+}
+
+export interface ListOptions {
+  status?: readonly (RunStatus | "active")[];
+  workflow?: string;
+  owner?: string;
+  tag?: { key: string; value: string };
+  parent?: string;
+  stalled?: boolean;
+  createdAfter?: Date | string;
+  createdBefore?: Date | string;
+  order?: "asc" | "desc";
+  limit?: number;
+  cursor?: string;
+}
+
+export interface AfterOptions {
+  /** Only what has a later sequence. */
+  after?: number;
+  limit?: number;
+  cursor?: string;
+}
+
+const WAIT_SECONDS = 25;
+const unfinished: readonly string[] = ["pending", "running", "sleeping", "waiting", "paused"];
+
+export type Client = ReturnType<typeof createClient>;
+
+export function createClient(options: ClientOptions) {
+  const { call, read } = createTransport(options);
+
+  function start<I, O>(workflow: Workflow<I, O>, input: I, options?: StartOptions): Promise<Run<O>>;
+  function start<O = Json>(workflow: string, input?: unknown, options?: StartOptions): Promise<Run<O>>;
+  function start(
+    workflow: { name: string } | string,
+    input?: unknown,
+    options: StartOptions = {},
+  ): Promise<Run> {
+    const { idempotencyKey, waitSeconds, startAt, ...rest } = options;
+    const name = typeof workflow === "string" ? workflow : workflow.name;
+    return call({
+      method: "POST",
+      path: ["runs"],
+      body: { ...rest, workflow: name, input, startAt: timeOf(startAt) },
+      headers: { "idempotency-key": idempotencyKey, prefer: preferOf(waitSeconds) },
+    });
+  }
+
+  const get = <O = Json>(runId: string, { waitSeconds }: { waitSeconds?: number } = {}): Promise<Run<O>> =>
+    call({ method: "GET", path: ["runs", runId], headers: { prefer: preferOf(waitSeconds) } });
+
+  /** The run once it is finished, however long that takes; `signal` gives up. */
+  async function wait<O = Json>(
+    run: Run<O> | string,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<Run<O>> {
+    let current = typeof run === "string" ? await get<O>(run) : run;
+    while (unfinished.includes(current.status)) {
+      signal?.throwIfAborted();
+      current = await get<O>(current.runId, { waitSeconds: WAIT_SECONDS });
+    }
+    return current;
+  }
+
+  /** The finished run's output. Fails with `RunFailed`, `RunCancelled` or `RunTimedOut`, its `data` the run's error. */
+  async function result<O = Json>(run: Run<O> | string, options: { signal?: AbortSignal } = {}): Promise<O> {
+    const { status, output, error, runId } = await wait<O>(run, options);
+    if (status === "completed") return (isLink(output) ? await read(output.$blob) : output) as O;
+    const code = `Run${status.charAt(0).toUpperCase()}${status.slice(1)}`;
+    const detail = `The run ${runId} is ${status}${error === undefined ? "." : `: ${error.message}`}`;
+    throw new StepfoldClientError({
+      code,
+      status: 200,
+      detail,
+      data: error === undefined ? {} : { error: error as Json },
+    });
+  }
+
+  const list = ({
+    status,
+    tag,
+    createdAfter,
+    createdBefore,
+    ...rest
+  }: ListOptions = {}): Promise<Page<RunSummary>> =>
+    call({
+      method: "GET",
+      path: ["runs"],
+      query: {
+        ...rest,
+        status: status?.join(","),
+        tag: tag && `${tag.key}:${tag.value}`,
+        createdAfter: timeOf(createdAfter),
+        createdBefore: timeOf(createdBefore),
+      },
+    });
+
+  const remove = (runId: string, { ifMatch }: { ifMatch?: number } = {}): Promise<void> =>
+    call({ method: "DELETE", path: ["runs", runId], headers: { "if-match": etagOf(ifMatch) } });
+
+  const signal = (
+    runId: string,
+    name: string,
+    payload?: unknown,
+    { strict, idempotencyKey }: { strict?: boolean; idempotencyKey?: string } = {},
+  ): Promise<{ signalId: string }> =>
+    call({
+      method: "POST",
+      path: ["runs", runId, "signals", name],
+      query: { mode: strict ? "strict" : undefined },
+      body: payload,
+      headers: { "idempotency-key": idempotencyKey },
+    });
+
+  const cancel = (
+    runId: string,
+    {
+      ifMatch,
+      idempotencyKey,
+      ...body
+    }: { reason?: string; by?: string; ifMatch?: number; idempotencyKey?: string } = {},
+  ): Promise<Run> =>
+    call({
+      method: "POST",
+      path: ["runs", runId, "cancel"],
+      body,
+      headers: { "if-match": etagOf(ifMatch), "idempotency-key": idempotencyKey },
+    });
+
+  const patchState = (
+    runId: string,
+    patch: object,
+    { step, ifMatch }: { step?: string; ifMatch?: number } = {},
+  ): Promise<Run> =>
+    call({
+      method: "PATCH",
+      path: ["runs", runId, "state"],
+      query: { step },
+      body: patch,
+      headers: { "if-match": etagOf(ifMatch) },
+    });
+
+  const ofRun = <T>(
+    runId: string,
+    what: string,
+    query: Record<string, string | number | undefined> = {},
+  ): Promise<T> => call({ method: "GET", path: ["runs", runId, what], query });
+
+  return {
+    start,
+    get,
+    wait,
+    result,
+    list,
+    remove,
+    signal,
+    cancel,
+    patchState,
+    journal: (runId: string, range: AfterOptions = {}) =>
+      ofRun<Page<JournalEvent>>(runId, "journal", { ...range }),
+    operations: (runId: string, page: { limit?: number; cursor?: string } = {}) =>
+      ofRun<Page<OperationView>>(runId, "operations", { ...page }),
+    signals: (runId: string, range: AfterOptions = {}) =>
+      ofRun<Page<SignalView>>(runId, "signals", { ...range }),
+    cancelled: (runId: string) => ofRun<{ cancelled: boolean; reason?: string }>(runId, "cancelled"),
+    workflows: (page: { limit?: number; cursor?: string } = {}): Promise<Page<WorkflowView>> =>
+      call({ method: "GET", path: ["workflows"], query: { ...page } }),
+    workflow: (name: string): Promise<WorkflowView> => call({ method: "GET", path: ["workflows", name] }),
+    health: (): Promise<{ status: "ok" }> => call({ method: "GET", path: ["health"] }),
+  };
+}
+
+const timeOf = (time: Date | string | undefined): string | undefined =>
+  time instanceof Date ? time.toISOString() : time;
+const preferOf = (seconds: number | undefined): string | undefined =>
+  seconds === undefined ? undefined : `wait=${seconds}`;
+const etagOf = (revision: number | undefined): string | undefined =>
+  revision === undefined ? undefined : `"${revision}"`;
+
+const isLink = (value: unknown): value is { $blob: string } =>
+  typeof value === "object" &&
+  value !== null &&
+  typeof (value as { $blob?: unknown }).$blob === "string" &&
+  "bytes" in value;
