@@ -4,7 +4,7 @@
 import { StepfoldError } from "../core/errors.ts";
 import type { Entry } from "../core/events.ts";
 import { applyEntry, fold } from "../core/fold.ts";
-import { sha256 } from "../core/ids.ts";
+import { digest, sha256 } from "../core/ids.ts";
 import type { Json, Payload } from "../core/json.ts";
 import { INLINE_PAYLOAD_BYTES_MAX } from "../core/limits.ts";
 import type { RunKey } from "../ports/journal.ts";
@@ -42,7 +42,8 @@ export function include(run: Resident, entry: Entry): void {
   run.entries.push(entry);
 }
 
-export const blobPrefix = (key: RunKey): string => `runs/${key.runId}/${key.inc}/`;
+/** `inc` is what a callback's token is signed with: a blob's key, which a URL may show, must not tell it. */
+export const blobPrefix = (key: RunKey): string => `runs/${key.runId}/${digest("blobs", key.inc)}/`;
 
 /** The payload to journal for a value: inline, or stored as a blob first. `text` is its JSON. */
 export async function payloadOf(ports: Ports, key: RunKey, value: Json, text: string): Promise<Payload> {

@@ -116,7 +116,7 @@ export function refuseFinished(state: RunState): void {
   if (state.finished === undefined) return;
   throw new StepfoldError("RunFinished", `The run ${state.runId} is finished: ${state.finished.status}.`, {
     runId: state.runId,
-    status: state.finished.status,
+    runStatus: state.finished.status,
   });
 }
 
