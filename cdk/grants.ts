@@ -30,11 +30,7 @@ export function apiGrants({ storage, queues, schedules }: Resources): iam.Policy
     send(queues.work.queue, queues.signals.queue),
     allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [blobs(storage)]),
     listBlobs(storage),
-    ...makeSchedules(schedules, [
-      "scheduler:CreateSchedule",
-      "scheduler:GetSchedule",
-      "scheduler:DeleteSchedule",
-    ]),
+    ...makeSchedules(schedules),
   ];
 }
 
@@ -46,11 +42,7 @@ export function advanceGrants({ storage, queues, schedules }: Resources): iam.Po
     receive(queues.work.queue),
     allow(["s3:GetObject", "s3:PutObject"], [blobs(storage)]),
     listBlobs(storage),
-    ...makeSchedules(schedules, [
-      "scheduler:CreateSchedule",
-      "scheduler:GetSchedule",
-      "scheduler:DeleteSchedule",
-    ]),
+    ...makeSchedules(schedules),
   ];
 }
 
@@ -113,14 +105,15 @@ const receive = (queue: sqs.IQueue) =>
     [queue.queueArn],
   );
 
-function makeSchedules({ group, role }: Schedules, actions: string[]): iam.PolicyStatement[] {
+/** `GetSchedule` tells an own schedule of the same name from another one; fired ones delete themselves. */
+function makeSchedules({ group, role }: Schedules): iam.PolicyStatement[] {
   const ofGroup = Stack.of(group).formatArn({
     service: "scheduler",
     resource: "schedule",
     resourceName: `${group.scheduleGroupName}/*`,
   });
   return [
-    allow(actions, [ofGroup]),
+    allow(["scheduler:CreateSchedule", "scheduler:GetSchedule"], [ofGroup]),
     allow(["iam:PassRole"], [role.roleArn], {
       StringEquals: { "iam:PassedToService": "scheduler.amazonaws.com" },
     }),
