@@ -46,21 +46,19 @@ export function advanceGrants({ storage, queues, schedules }: Resources): iam.Po
   ];
 }
 
-/** Appends signals to journals and wakes their runs. */
+/** Appends signals to journals and wakes their runs; large payloads were stored by their senders. */
 export function signalsGrants({ storage, queues }: Resources): iam.PolicyStatement[] {
   return [
     allow([...readAndAppend], [storage.table.tableArn]),
     send(queues.work.queue),
     receive(queues.signals.queue),
-    allow(["s3:GetObject", "s3:PutObject"], [blobs(storage)]),
-    listBlobs(storage),
   ];
 }
 
 /** Finds runs whose wake was lost, backs their `dueAt` off, and wakes them. */
 export function sweepGrants({ storage, queues }: Resources): iam.PolicyStatement[] {
   return [
-    allow(["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], [storage.table.tableArn]),
+    allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [storage.table.tableArn]),
     allow(["dynamodb:Query"], [indexArn(storage, "due")]),
     send(queues.work.queue),
   ];
@@ -69,11 +67,10 @@ export function sweepGrants({ storage, queues }: Resources): iam.PolicyStatement
 /** Starts runs and passes signals on, as asked by other AWS services. */
 export function triggersGrants({ storage, queues }: Resources): iam.PolicyStatement[] {
   return [
-    allow([...readAndAppend], [storage.table.tableArn]),
+    allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], [storage.table.tableArn]),
     send(queues.work.queue, queues.signals.queue),
     receive(queues.triggers.queue),
-    allow(["s3:GetObject", "s3:PutObject"], [blobs(storage)]),
-    listBlobs(storage),
+    allow(["s3:PutObject"], [blobs(storage)]),
   ];
 }
 

@@ -110,6 +110,19 @@ describe("signals", () => {
     expect(await finished(runId)).toMatchObject({ status: "completed", output: { paid: { amount: 2 } } });
   });
 
+  test("arrive whole, however large, by every way", async () => {
+    const note = "0123456789".repeat(5_000);
+    const [byApi, byQueue] = [await waiting("order"), await waiting("order")];
+    await call("POST", `/runs/${byApi}/signals/paid`, { note });
+    await resources.sendMessage(outputs.FlowsTriggersQueueUrl, {
+      runId: byQueue,
+      signal: "paid",
+      payload: { note },
+    });
+    expect((await finished(byApi)).output).toEqual({ paid: { note } });
+    expect((await finished(byQueue)).output).toEqual({ paid: { note } });
+  });
+
   test("arrive by an EventBridge rule", async () => {
     const runId = await waiting("order");
     await resources.putEvent("Paid", { runId, amount: 3 });
@@ -123,6 +136,13 @@ describe("triggers", () => {
     await resources.sendMessage(outputs.FlowsTriggersQueueUrl, message);
     await resources.sendMessage(outputs.FlowsTriggersQueueUrl, message);
     expect(await outputsOf("greet", "hello Queue", 1)).toHaveLength(1);
+  });
+
+  test("start a run with an input too large for the journal", async () => {
+    const text = "9876543210".repeat(5_000);
+    const message = { workflow: "echo", input: { text }, idempotencyKey: "large" };
+    await resources.sendMessage(outputs.FlowsTriggersQueueUrl, message);
+    expect(await outputsOf("echo", text + text, 1)).toHaveLength(1);
   });
 
   test("start a run by an EventBridge rule", async () => {
@@ -142,6 +162,20 @@ describe("timers", () => {
     expect(tookMs, "the sweep would take longer").toBeLessThan(8_000 + SWEEP_AFTER_MS);
     expect(run.cost.schedules).toBe(1);
     expect(await resources.schedulesOf(runId)).toEqual([]);
+  });
+
+  test("put off a run's start", async () => {
+    const startAt = new Date(Date.now() + 6_000).toISOString();
+    const { status, body } = await call("POST", "/runs", {
+      workflow: "greet",
+      input: { name: "Later" },
+      startAt,
+    });
+    expect(status, JSON.stringify(body)).toBe(201);
+    expect(await resources.schedulesOf(body.runId)).toHaveLength(1);
+    const run = await finished(body.runId);
+    expect(run).toMatchObject({ status: "completed", output: "hello Later" });
+    expect(Date.parse(run.startedAt)).toBeGreaterThanOrEqual(Date.parse(startAt));
   });
 
   test("of a month are a schedule, whose wake changes nothing when it comes early", async () => {
