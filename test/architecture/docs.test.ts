@@ -1,4 +1,5 @@
 /** The documents say what is: their TypeScript holds its types, their links lead somewhere, and nothing is left out. */
+import { execFileSync } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import ts from "typescript";
@@ -49,6 +50,12 @@ test("the TypeScript in the documents holds its types", () => {
   const all = new Map(documents.flatMap((document) => [...snippetsOf(document)]));
   expect(all.size).toBeGreaterThan(10);
   expect(complaints(all)).toEqual([]);
+});
+
+test("the example of a test passes", () => {
+  const [example] = snippetsOf("docs/testing.md").values();
+  const node = ["--conditions=stepfold-source", "--input-type=module-typescript", "--eval", example!];
+  execFileSync(process.execPath, node, { cwd: repository, stdio: "pipe" });
 });
 
 test("a snippet that is wrong is seen", () => {
