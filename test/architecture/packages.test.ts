@@ -66,3 +66,9 @@ test("every entry has its source", () => {
   );
   expect(sources.filter((path) => !existsSync(join(repository, path)))).toEqual([]);
 });
+
+test("the tests run on the Node of the development dependencies", () => {
+  const node = join(repository, "node_modules/node/package.json");
+  const { version } = JSON.parse(readFileSync(node, "utf8")) as { version: string };
+  expect(process.version).toBe(`v${version}`);
+});
