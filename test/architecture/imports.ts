@@ -28,6 +28,10 @@ export const importTable: Record<string, Rule> = {
     parts: ["shared/core", "shared/ports", "shared/adapters/common"],
     packages: ["node:crypto"],
   },
+  "shared/adapters/simulated": {
+    parts: ["shared/core", "shared/ports", "shared/adapters/common", "shared/adapters/memory"],
+    packages: [],
+  },
   "shared/adapters/local": {
     parts: ["shared/core", "shared/ports", "shared/adapters/common"],
     packages: ["node:*"],
