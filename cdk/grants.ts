@@ -30,11 +30,7 @@ export function apiGrants({ storage, queues, schedules }: Resources): iam.Policy
     send(queues.work.queue, queues.signals.queue),
     allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [blobs(storage)]),
     listBlobs(storage),
-    ...makeSchedules(schedules, [
-      "scheduler:CreateSchedule",
-      "scheduler:GetSchedule",
-      "scheduler:DeleteSchedule",
-    ]),
+    ...makeSchedules(schedules),
   ];
 }
 
@@ -46,29 +42,23 @@ export function advanceGrants({ storage, queues, schedules }: Resources): iam.Po
     receive(queues.work.queue),
     allow(["s3:GetObject", "s3:PutObject"], [blobs(storage)]),
     listBlobs(storage),
-    ...makeSchedules(schedules, [
-      "scheduler:CreateSchedule",
-      "scheduler:GetSchedule",
-      "scheduler:DeleteSchedule",
-    ]),
+    ...makeSchedules(schedules),
   ];
 }
 
-/** Appends signals to journals and wakes their runs. */
+/** Appends signals to journals and wakes their runs; large payloads were stored by their senders. */
 export function signalsGrants({ storage, queues }: Resources): iam.PolicyStatement[] {
   return [
     allow([...readAndAppend], [storage.table.tableArn]),
     send(queues.work.queue),
     receive(queues.signals.queue),
-    allow(["s3:GetObject", "s3:PutObject"], [blobs(storage)]),
-    listBlobs(storage),
   ];
 }
 
 /** Finds runs whose wake was lost, backs their `dueAt` off, and wakes them. */
 export function sweepGrants({ storage, queues }: Resources): iam.PolicyStatement[] {
   return [
-    allow(["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], [storage.table.tableArn]),
+    allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [storage.table.tableArn]),
     allow(["dynamodb:Query"], [indexArn(storage, "due")]),
     send(queues.work.queue),
   ];
@@ -77,11 +67,10 @@ export function sweepGrants({ storage, queues }: Resources): iam.PolicyStatement
 /** Starts runs and passes signals on, as asked by other AWS services. */
 export function triggersGrants({ storage, queues }: Resources): iam.PolicyStatement[] {
   return [
-    allow([...readAndAppend], [storage.table.tableArn]),
+    allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], [storage.table.tableArn]),
     send(queues.work.queue, queues.signals.queue),
     receive(queues.triggers.queue),
-    allow(["s3:GetObject", "s3:PutObject"], [blobs(storage)]),
-    listBlobs(storage),
+    allow(["s3:PutObject"], [blobs(storage)]),
   ];
 }
 
@@ -113,14 +102,15 @@ const receive = (queue: sqs.IQueue) =>
     [queue.queueArn],
   );
 
-function makeSchedules({ group, role }: Schedules, actions: string[]): iam.PolicyStatement[] {
+/** `GetSchedule` tells an own schedule of the same name from another one; fired ones delete themselves. */
+function makeSchedules({ group, role }: Schedules): iam.PolicyStatement[] {
   const ofGroup = Stack.of(group).formatArn({
     service: "scheduler",
     resource: "schedule",
     resourceName: `${group.scheduleGroupName}/*`,
   });
   return [
-    allow(actions, [ofGroup]),
+    allow(["scheduler:CreateSchedule", "scheduler:GetSchedule"], [ofGroup]),
     allow(["iam:PassRole"], [role.roleArn], {
       StringEquals: { "iam:PassedToService": "scheduler.amazonaws.com" },
     }),

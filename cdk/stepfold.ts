@@ -16,7 +16,7 @@ import type * as s3 from "aws-cdk-lib/aws-s3";
 import type * as sns from "aws-cdk-lib/aws-sns";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
-import type { SETTINGS_ENVIRONMENT } from "../functions/lambda.ts";
+import { SETTINGS_ENVIRONMENT } from "../functions/environment.ts";
 import { environmentOf } from "../shared/adapters/aws/names.ts";
 import { StepfoldError } from "../shared/core/errors.ts";
 import { LEG_MS, LEG_MS_MAX, MESSAGE_DELAY_MS_MAX } from "../shared/core/limits.ts";
@@ -28,13 +28,6 @@ import { type Auth, HttpEndpoint, type Throttle } from "./http-api.ts";
 import { Queues } from "./queues.ts";
 import { Schedules } from "./schedules.ts";
 import { Storage } from "./storage.ts";
-
-/** The functions' own names, held to theirs by the type alone: importing them would load the AWS clients. */
-const TIMING = {
-  legMs: "STEPFOLD_LEG_MS",
-  messageDelayMsMax: "STEPFOLD_MESSAGE_DELAY_MAX_MS",
-  sweepAfterMs: "STEPFOLD_SWEEP_AFTER_MS",
-} as const satisfies typeof SETTINGS_ENVIRONMENT;
 
 export interface StepfoldProps {
   /** The module whose exports are the workflows, relative to the directory from which cdk runs. */
@@ -163,9 +156,9 @@ function timing({ legTimeout, messageDelayMax, sweepAfter }: StepfoldProps): Rec
     );
   }
   const set = [
-    [TIMING.legMs, legTimeout],
-    [TIMING.messageDelayMsMax, messageDelayMax],
-    [TIMING.sweepAfterMs, sweepAfter],
+    [SETTINGS_ENVIRONMENT.legMs, legTimeout],
+    [SETTINGS_ENVIRONMENT.messageDelayMsMax, messageDelayMax],
+    [SETTINGS_ENVIRONMENT.sweepAfterMs, sweepAfter],
   ] as const;
   return Object.fromEntries(
     set.flatMap(([name, value]) => (value ? [[name, String(value.toMilliseconds())]] : [])),

@@ -11,7 +11,7 @@ import { play } from "./demo/play.ts";
 import { openSandbox } from "./order/sandbox.ts";
 
 /** Longer than it ever takes: then something hangs. */
-const GIVE_UP_MS = 60_000;
+const GIVE_UP_MS = 40_000;
 const LATENCY_MS = 150;
 
 const folder = await mkdtemp(join(tmpdir(), "stepfold-demo-"));

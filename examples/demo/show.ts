@@ -65,7 +65,7 @@ export class Show {
     return items;
   }
 
-  /** Follows all runs until what is asked for is so. */
+  /** Follows all runs until what is asked for is so. Throws when one ends otherwise than completed. */
   async until(isSo: () => boolean): Promise<void> {
     for (;;) {
       this.#stop.throwIfAborted();
@@ -89,5 +89,8 @@ export class Show {
       .flat()
       .sort((left, right) => Date.parse(left.event.at) - Date.parse(right.event.at));
     for (const { run, event } of inOrder) this.#narrator.tell(run, event);
+    const lost = inOrder.find(({ event }) => event.type !== "RunCompleted" && ENDINGS.includes(event.type));
+    if (lost !== undefined)
+      throw new Error(`Expected ${lost.run.title} to complete, got ${lost.event.type}.`);
   }
 }

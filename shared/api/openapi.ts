@@ -64,8 +64,9 @@ function referred({ zodSchema, jsonSchema }: { zodSchema: unknown; jsonSchema: S
   jsonSchema.$ref = refOf(named.id);
 }
 
+/** Without the dialect, and without what zod had defined before `referred` made references of it. */
 function withoutIds(schema: Schema): Schema {
-  const { $schema: _schema, $id: _id, ...rest } = schema;
+  const { $schema: _schema, $id: _id, $defs: _defs, ...rest } = schema;
   return rest;
 }
 

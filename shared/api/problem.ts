@@ -38,7 +38,7 @@ const titleOf = (code: string): string =>
 
 /** `application/problem+json`, with the error's code and data. */
 export function problemOf(error: unknown): ApiResponse {
-  if (error instanceof PortError && statusOfCode(error.code) === 500 && error.retryable) {
+  if (error instanceof PortError && statusOfCode(error.code) >= 500 && error.retryable) {
     const code = error.code === "Throttled" ? "TooManyRequests" : "Unavailable";
     return problem(
       code,

@@ -3,36 +3,25 @@
  * gives follows from its workflow's definition.
  */
 
-import type { OperationView, SignalView } from "../api/schemas/details.ts";
-import type { RunSummary, RunView } from "../api/schemas/runs.ts";
-import type { WorkflowView } from "../api/schemas/workflows.ts";
 import type { Duration } from "../core/duration.ts";
 import type { RunStatus } from "../core/events.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Workflow } from "../core/workflow.ts";
 import { StepfoldClientError } from "./errors.ts";
 import { type ClientOptions, createTransport } from "./transport.ts";
+import type {
+  JournalEvent,
+  OperationView,
+  Page,
+  Run,
+  RunSummary,
+  SignalView,
+  WorkflowView,
+} from "./views.ts";
 
 export { StepfoldClientError } from "./errors.ts";
 export type { Auth, ClientOptions, OutgoingRequest } from "./transport.ts";
-export type { OperationView, RunSummary, SignalView, WorkflowView };
-
-/** A run whose output is an `O`. */
-export type Run<O = Json> = Omit<RunView, "output"> & { output?: O };
-
-export interface Page<T> {
-  items: T[];
-  /** Where the next page begins. */
-  cursor?: string;
-}
-
-export interface JournalEvent {
-  sequence: number;
-  at: string;
-  generation: number;
-  type: string;
-  [field: string]: unknown;
-}
+export type * from "./views.ts";
 
 export interface StartOptions {
   runId?: string;
@@ -128,7 +117,7 @@ export function createClient(options: ClientOptions) {
       code,
       status: 200,
       detail,
-      data: error === undefined ? {} : { error: error as Json },
+      data: error === undefined ? {} : { error: error as unknown as Json },
     });
   }
 

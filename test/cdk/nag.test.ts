@@ -37,7 +37,7 @@ test("the exceptions are these, each with its reason", () => {
     "Storage/Blobs": ["S1"],
     "Functions/ApiRole/Grants": [anything, anyBlob, anySchedule],
     "Functions/AdvanceRole/Grants": [anything, anyBlob, anySchedule],
-    "Functions/SignalsRole/Grants": [anything, anyBlob],
+    "Functions/SignalsRole/Grants": [anything],
     "Functions/TriggersRole/Grants": [anything, anyBlob],
     "Functions/SweepRole/Grants": [anything],
   });

@@ -8,6 +8,7 @@ import * as iam from "aws-cdk-lib/aws-iam";
 import * as logs from "aws-cdk-lib/aws-logs";
 import * as sns from "aws-cdk-lib/aws-sns";
 import { beforeAll, describe, expect, test } from "vitest";
+import { SETTINGS_ENVIRONMENT } from "../../functions/environment.ts";
 import { ENVIRONMENT } from "../../shared/adapters/aws/names.ts";
 import { plain, type Resources, readable, synthesize } from "./fixtures/synth.ts";
 
@@ -185,10 +186,11 @@ describe("functions", () => {
       environment: { SHOP: "one" },
       logRetention: logs.RetentionDays.ONE_WEEK,
     });
+    const { legMs, messageDelayMsMax, sweepAfterMs } = SETTINGS_ENVIRONMENT;
     const timing = {
-      STEPFOLD_LEG_MS: "900000",
-      STEPFOLD_MESSAGE_DELAY_MAX_MS: "2000",
-      STEPFOLD_SWEEP_AFTER_MS: "5000",
+      [legMs]: "900000",
+      [messageDelayMsMax]: "2000",
+      [sweepAfterMs]: "5000",
     };
     set.allResourcesProperties("AWS::Lambda::Function", {
       Environment: { Variables: Match.objectLike(timing) },
@@ -225,7 +227,7 @@ describe("grants", () => {
   const receive = "sqs:ReceiveMessage sqs:DeleteMessage sqs:ChangeMessageVisibility sqs:GetQueueAttributes";
   const listBlobs = "s3:ListBucket on <StorageBlobs.Arn>";
   const schedules = [
-    "scheduler:CreateSchedule scheduler:GetSchedule scheduler:DeleteSchedule on " +
+    "scheduler:CreateSchedule scheduler:GetSchedule on " +
       "arn:<AWS::Partition>:scheduler:<AWS::Region>:<AWS::AccountId>:schedule/Test-Flows-Schedules-Group-44BB9DD7/*",
     'iam:PassRole on <SchedulesRole.Arn> if {"StringEquals":{"iam:PassedToService":"scheduler.amazonaws.com"}}',
   ];
@@ -256,20 +258,17 @@ describe("grants", () => {
         `${readAndAppend} on <StorageJournal.Arn>`,
         "sqs:SendMessage on <QueuesWork.Arn>",
         `${receive} on <QueuesSignals.Arn>`,
-        "s3:GetObject s3:PutObject on <StorageBlobs.Arn>/*",
-        listBlobs,
       ],
       FunctionsTriggersRole: [
         ...own("Triggers"),
-        `${readAndAppend} on <StorageJournal.Arn>`,
+        "dynamodb:GetItem dynamodb:PutItem dynamodb:Query on <StorageJournal.Arn>",
         "sqs:SendMessage on <QueuesWork.Arn>, <QueuesSignals.Arn>",
         `${receive} on <QueuesTriggers.Arn>`,
-        "s3:GetObject s3:PutObject on <StorageBlobs.Arn>/*",
-        listBlobs,
+        "s3:PutObject on <StorageBlobs.Arn>/*",
       ],
       FunctionsSweepRole: [
         ...own("Sweep"),
-        "dynamodb:GetItem dynamodb:Query dynamodb:UpdateItem on <StorageJournal.Arn>",
+        "dynamodb:GetItem dynamodb:UpdateItem on <StorageJournal.Arn>",
         "dynamodb:Query on <StorageJournal.Arn>/index/due",
         "sqs:SendMessage on <QueuesWork.Arn>",
       ],

@@ -16,24 +16,23 @@ import {
 } from "./ministack-deployment.ts";
 import { type DeployedResources, resourcesOf } from "./ministack-resources.ts";
 
-/** Longer than a schedule's head start (one minute), so that the Scheduler has to wake it. */
-const NAP_SECONDS = 66;
 const SOON_MS = 20_000;
-/** As the app sets it. */
+/** As the app sets them. */
 const SWEEP_AFTER_MS = 5_000;
+const MESSAGE_DELAY_MAX_MS = 2_000;
+/** A schedule aims this much early; the rest is the message's delay. */
+const SCHEDULE_EARLY_MS = MESSAGE_DELAY_MAX_MS / 2;
 
 let deployment: Deployment;
 let outputs: Outputs;
 let resources: DeployedResources;
 let caller: Credentials;
-let napping: string;
 
 beforeAll(async () => {
   deployment = await deploy();
   outputs = deployment.outputs;
   resources = resourcesOf(deployment);
   caller = await deployment.assume(outputs.CallerArn);
-  napping = await start("nap", { duration: `${NAP_SECONDS}s` });
 });
 afterAll(() => deployment?.stop());
 
@@ -111,6 +110,19 @@ describe("signals", () => {
     expect(await finished(runId)).toMatchObject({ status: "completed", output: { paid: { amount: 2 } } });
   });
 
+  test("arrive whole, however large, by every way", async () => {
+    const note = "0123456789".repeat(5_000);
+    const [byApi, byQueue] = [await waiting("order"), await waiting("order")];
+    await call("POST", `/runs/${byApi}/signals/paid`, { note });
+    await resources.sendMessage(outputs.FlowsTriggersQueueUrl, {
+      runId: byQueue,
+      signal: "paid",
+      payload: { note },
+    });
+    expect((await finished(byApi)).output).toEqual({ paid: { note } });
+    expect((await finished(byQueue)).output).toEqual({ paid: { note } });
+  });
+
   test("arrive by an EventBridge rule", async () => {
     const runId = await waiting("order");
     await resources.putEvent("Paid", { runId, amount: 3 });
@@ -126,6 +138,13 @@ describe("triggers", () => {
     expect(await outputsOf("greet", "hello Queue", 1)).toHaveLength(1);
   });
 
+  test("start a run with an input too large for the journal", async () => {
+    const text = "9876543210".repeat(5_000);
+    const message = { workflow: "echo", input: { text }, idempotencyKey: "large" };
+    await resources.sendMessage(outputs.FlowsTriggersQueueUrl, message);
+    expect(await outputsOf("echo", text + text, 1)).toHaveLength(1);
+  });
+
   test("start a run by an EventBridge rule", async () => {
     await resources.putEvent("Visited", { name: "Event" });
     expect(await outputsOf("greet", "hello Event", 1)).toHaveLength(1);
@@ -133,26 +152,57 @@ describe("triggers", () => {
 });
 
 describe("timers", () => {
-  test("of a month are a schedule, which goes when the run is cancelled", async () => {
+  test("longer than a message's delay are woken by the Scheduler, on time", async () => {
+    const runId = await start("nap", { duration: "8s" });
+    await eventually("its schedule", async () => (await resources.schedulesOf(runId))[0]);
+    const run = await finished(runId);
+    expect(run).toMatchObject({ status: "completed", output: "rested" });
+    const tookMs = Date.parse(run.finishedAt) - Date.parse(run.createdAt);
+    expect(tookMs).toBeGreaterThanOrEqual(8_000);
+    expect(tookMs, "the sweep would take longer").toBeLessThan(8_000 + SWEEP_AFTER_MS);
+    expect(run.cost.schedules).toBe(1);
+    expect(await resources.schedulesOf(runId)).toEqual([]);
+  });
+
+  test("put off a run's start", async () => {
+    const startAt = new Date(Date.now() + 6_000).toISOString();
+    const { status, body } = await call("POST", "/runs", {
+      workflow: "greet",
+      input: { name: "Later" },
+      startAt,
+    });
+    expect(status, JSON.stringify(body)).toBe(201);
+    expect(await resources.schedulesOf(body.runId)).toHaveLength(1);
+    const run = await finished(body.runId);
+    expect(run).toMatchObject({ status: "completed", output: "hello Later" });
+    expect(Date.parse(run.startedAt)).toBeGreaterThanOrEqual(Date.parse(startAt));
+  });
+
+  test("of a month are a schedule, whose wake changes nothing when it comes early", async () => {
     const runId = await start("nap", { duration: "30 days" });
-    const due = Date.now() + 30 * 86_400_000;
     const schedule = await eventually("its schedule", async () => (await resources.schedulesOf(runId))[0]);
-    const at = Date.parse(`${/^at\((.+)\)$/.exec(schedule.ScheduleExpression!)![1]}Z`);
-    expect(Math.abs(at - (due - 60_000))).toBeLessThan(10_000);
+    const { wakeAt } = await eventually("the run to sleep", async () => {
+      const { body } = await call("GET", `/runs/${runId}`);
+      return body.status === "sleeping" ? body : undefined;
+    });
+    const at = new Date(Math.floor((Date.parse(wakeAt) - SCHEDULE_EARLY_MS) / 1_000) * 1_000);
     expect(schedule).toMatchObject({
+      ScheduleExpression: `at(${at.toISOString().slice(0, 19)})`,
+      ScheduleExpressionTimezone: "UTC",
       ActionAfterCompletion: "DELETE",
       FlexibleTimeWindow: { Mode: "OFF" },
       Target: {
-        Arn: expect.stringContaining("QueuesWork"),
-        RoleArn: expect.stringContaining("SchedulesRole"),
+        Arn: expect.stringMatching(/:sqs:.*QueuesWork/),
+        RoleArn: expect.stringMatching(/:role\/.*SchedulesRole/),
       },
     });
-    await call("POST", `/runs/${runId}/cancel`);
-    expect(await finished(runId)).toMatchObject({ status: "cancelled" });
-    await eventually(
-      "the schedule to go",
-      async () => (await resources.schedulesOf(runId)).length === 0 || undefined,
-    );
+    const { Input } = schedule.Target!;
+    await resources.sendMessage(outputs.FlowsWorkQueueUrl, Input!);
+    await sleep(1_000);
+    expect((await call("GET", `/runs/${runId}`)).body, "an early wake changes nothing").toMatchObject({
+      status: "sleeping",
+      wakeAt,
+    });
   });
 });
 
@@ -185,16 +235,6 @@ describe("what goes wrong", () => {
 
 test("the table expires its items", async () => {
   expect(await resources.timeToLive()).toEqual({ AttributeName: "ttl", TimeToLiveStatus: "ENABLED" });
-});
-
-test("a nap longer than a message can be delayed ends on time, woken by the Scheduler", async () => {
-  const run = await finished(napping, 90_000);
-  expect(run).toMatchObject({ status: "completed", output: "rested" });
-  const tookMs = Date.parse(run.finishedAt) - Date.parse(run.createdAt);
-  expect(tookMs).toBeGreaterThanOrEqual(NAP_SECONDS * 1000);
-  expect(tookMs).toBeLessThan(NAP_SECONDS * 1000 + 4_000);
-  expect(run.cost.schedules).toBeGreaterThanOrEqual(1);
-  expect(await resources.schedulesOf(napping)).toEqual([]);
 });
 
 test("no call was denied but the stranger's", () => {

@@ -6,10 +6,12 @@ that `ministack.ts` pins, and fails at once when one of them is gone.
 3. A Lambda call that logs nothing does not wait for its log.
 4. No second port is opened beside the one that was asked for.
 5. With IAM enforced, whatever is denied to a role is in the log as one line: `DENIED <role> <action> <resource>`.
+6. A batch of SQS is allowed to whoever may do the single thing: IAM knows no action for batches.
+7. A schedule is authorized in its own group; on its own, MiniStack takes every schedule for one of the default group.
 """
 
 from ministack import app
-from ministack.core import iam_evaluator, lambda_runtime
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import dynamodb, eventbridge, scheduler
 from ministack.services.cloudformation import provisioners
 
@@ -49,6 +51,8 @@ def with_ttl(create):
 
 def with_denials(enforce):
     def enforce_and_tell(access_key_id, iam_action, service, region, resource_arn="*", *rest, **named):
+        if service == "sqs":
+            iam_action = iam_action.removesuffix("Batch")
         result = enforce(access_key_id, iam_action, service, region, resource_arn, *rest, **named)
         if isinstance(result, iam_evaluator.EvalResult):
             print(f"DENIED {result.principal_arn} {iam_action} {resource_arn}", flush=True)
@@ -57,6 +61,19 @@ def with_denials(enforce):
     return enforce_and_tell
 
 
+def with_schedule_groups(extract):
+    def extract_resource_arn(service, method, path, headers, body, query_params, region, account_id):
+        arn = extract(service, method, path, headers, body, query_params, region, account_id)
+        if service != "scheduler":
+            return arn
+        in_body = iam_actions._safe_json_field(body, "GroupName")
+        group = in_body or iam_actions._query_param(query_params, "groupName") or "default"
+        return arn.replace(":schedule/default/", f":schedule/{group}/")
+
+    return extract_resource_arn
+
+
+patch(iam_actions, "extract_resource_arn", with_schedule_groups(iam_actions.extract_resource_arn))
 patch(iam_evaluator, "enforce", with_denials(iam_evaluator.enforce))
 patch(scheduler, "_SCHEDULE_TICK_INTERVAL", TICK_SECONDS)
 patch(eventbridge, "_SCHEDULER_TICK_INTERVAL", TICK_SECONDS)

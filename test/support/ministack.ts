@@ -4,7 +4,7 @@
  * 1. Its version is pinned, in a virtual environment under `.venv/` that is made when it is missing.
  * 2. Everything that it writes lies in a directory of its own, which `stop` removes.
  * 3. With `auth` it enforces IAM, and speaks TLS, because our policies refuse plain HTTP.
- * 4. `stop` ends the process that was started here, by its id, and the functions' processes with it.
+ * 4. `stop`, or the end of this process, ends the one that was started here and the functions' processes with it.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
@@ -59,8 +59,11 @@ export async function startMiniStack(options: { auth?: boolean } = {}): Promise<
       ...(secure ? { AUTH: "true", USE_SSL: "1" } : {}),
     },
   });
+  const abandon = () => killGroup(child);
+  process.once("exit", abandon);
   const log = () => readFileSync(logFile, "utf8");
   const stop = async () => {
+    process.off("exit", abandon);
     await end(child);
     rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
   };
@@ -129,8 +132,13 @@ async function end(child: ChildProcess): Promise<void> {
     child.exitCode !== null ? Promise.resolve() : new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGTERM");
   await Promise.race([ended, sleep(STOP_WITHIN_MS, undefined, { ref: false })]);
+  killGroup(child);
+}
+
+/** The functions' processes are in the group that was started here. */
+function killGroup({ pid }: ChildProcess): void {
   try {
-    process.kill(-child.pid!, "SIGKILL");
+    process.kill(-pid!, "SIGKILL");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }

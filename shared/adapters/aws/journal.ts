@@ -6,7 +6,8 @@
  * 3. A run past its expiry is absent, whether or not DynamoDB has deleted it yet (J7).
  * 4. Entries of another incarnation share the partition and are never returned.
  * 5. Reads are eventually consistent unless asked otherwise; the caller checks that sequences are contiguous.
- * Lists and the due index are in `listing.ts`, the items' form in `items.ts`, the calls in `table.ts`.
+ * Lists and the due index are in `listing.ts`, conditions and updates in `updates.ts`, the items' form in `items.ts`,
+ * the calls in `table.ts`.
  */
 import { PortError } from "../../core/errors.ts";
 import type { Entry } from "../../core/events.ts";
@@ -21,7 +22,6 @@ import type {
   RunRows,
 } from "../../ports/journal.ts";
 import {
-  ATTRIBUTE,
   decodeEntry,
   decodeHeader,
   ENTRIES_END,
@@ -31,7 +31,6 @@ import {
   entryKey,
   entrySortKey,
   entryZeroIn,
-  expirySeconds,
   HEADER_SORT_KEY,
   headerKey,
   type Item,
@@ -41,26 +40,22 @@ import {
   isHeader,
   itemKey,
   nonceIn,
-  number,
   sortKeyOf,
   text,
-  usageText,
 } from "./items.ts";
 import { Listing } from "./listing.ts";
-import { Table, type TableOptions } from "./table.ts";
+import { type Conditional, Table, type TableOptions } from "./table.ts";
+import {
+  entryExpiryUpdate,
+  headerExpiryUpdate,
+  isThisIncarnation,
+  positionIsFree,
+  projectionUpdate,
+  rescheduleUpdate,
+  runIsAbsentOrExpired,
+  type Update,
+} from "./updates.ts";
 
-// The conditions, as sentences.
-const a = ATTRIBUTE;
-const RUN_IS_ABSENT_OR_EXPIRED = "attribute_not_exists(PK) OR #ttl <= :now";
-const POSITION_IS_FREE = "attribute_not_exists(PK)";
-const ITEM_EXISTS = "attribute_exists(PK)";
-const EXPIRES_EARLIER = "#ttl < :ttl";
-const IS_THIS_INCARNATION = `${a.inc} = :inc`;
-const HEADER_IS_BEHIND = `${a.headerSequence} < :sequence`;
-const IS_IN_DUE_INDEX = `attribute_exists(${a.dueAt})`;
-const IS_DUE_AS_EXPECTED = `${a.dueAt} = :from`;
-
-const TTL_NAME = { "#ttl": a.ttl };
 const EXTENSIONS_AT_ONCE = 16;
 const CHANGED_POLL_MS = 25;
 const CHANGED_POLL_MS_MAX = 1_000;
@@ -87,14 +82,9 @@ export class DynamoJournal implements JournalStore {
       // A repeated start of an existing run must not leave an entry 0 behind each time.
       const item = await this.#headerItem(run.runId, false);
       if (item !== undefined) return exists(item);
-      await this.#table.put(entryZero, { condition: POSITION_IS_FREE }, what);
+      await this.#table.put(entryZero, positionIsFree, what);
     }
-    const values = { ":now": number(Math.floor(this.#clock.now() / 1000)) };
-    const put = await this.#table.put(
-      header,
-      { condition: RUN_IS_ABSENT_OR_EXPIRED, names: TTL_NAME, values },
-      what,
-    );
+    const put = await this.#table.put(header, runIsAbsentOrExpired(this.#clock.now()), what);
     if (put.done) return { created: true, header: { ...decodeHeader(header), created: run.created } };
     return exists(winnerOf(put.item, what.doing));
   }
@@ -105,11 +95,7 @@ export class DynamoJournal implements JournalStore {
     expiresAt: number,
   ): Promise<{ stored: true } | { stored: false; winner: Entry; own: boolean }> {
     const what = { doing: `append entry ${entry.sequence} of run ${key.runId}`, runId: key.runId };
-    const put = await this.#table.put(
-      encodeEntry(key, entry, expiresAt),
-      { condition: POSITION_IS_FREE },
-      what,
-    );
+    const put = await this.#table.put(encodeEntry(key, entry, expiresAt), positionIsFree, what);
     if (put.done) return { stored: true };
     const winner = decodeEntry(winnerOf(put.item, what.doing));
     return { stored: false, winner, own: winner.nonce === entry.nonce };
@@ -140,62 +126,20 @@ export class DynamoJournal implements JournalStore {
   }
 
   async project(key: RunKey, projection: Projection): Promise<boolean> {
-    const set: Item = {
-      [a.headerSequence]: number(projection.headerSequence),
-      [a.status]: text(projection.status),
-      [a.updatedAt]: number(projection.updatedAt),
-    };
-    const remove: string[] = [];
-    if (projection.startedAt !== undefined) set[a.startedAt] = number(projection.startedAt);
-    if (projection.finishedAt !== undefined) set[a.finishedAt] = number(projection.finishedAt);
-    if (projection.stalled === true) set[a.stalled] = { BOOL: true };
-    if (projection.stalled === false) remove.push(a.stalled);
-    if (projection.usage !== undefined) set[a.usage] = text(usageText(projection.usage));
-    for (const name of ["dueAt", "wakeAt"] as const) {
-      const value = projection[name];
-      if (value === null) remove.push(a[name]);
-      else if (value !== undefined) set[a[name]] = number(value);
-    }
-    const { update, values } = updateOf(set, remove);
-    const change = {
-      update,
-      condition: `${IS_THIS_INCARNATION} AND ${HEADER_IS_BEHIND}`,
-      values: { ...values, ":inc": text(key.inc), ":sequence": number(projection.headerSequence) },
-    };
-    const what = {
-      doing: `move the header of run ${key.runId} to entry ${projection.headerSequence}`,
-      runId: key.runId,
-    };
-    return (await this.#table.update(headerKey(key.runId), change, what)).done;
+    const doing = `move the header of run ${key.runId} to entry ${projection.headerSequence}`;
+    return (await this.#updateHeader(key, projectionUpdate(key, projection), doing)).done;
   }
 
   async reschedule(
     key: RunKey,
     change: { dueAt: number; from?: number; sequence?: number },
   ): Promise<boolean> {
-    const { dueAt, from, sequence } = change;
-    const conditions = [
-      IS_THIS_INCARNATION,
-      IS_IN_DUE_INDEX,
-      ...(from === undefined ? [] : [IS_DUE_AS_EXPECTED]),
-    ];
-    const values: Item = { ":inc": text(key.inc), ...(from === undefined ? {} : { ":from": number(from) }) };
-    const set: Item = { [a.dueAt]: number(dueAt) };
-    const what = { doing: `make run ${key.runId} due at ${new Date(dueAt).toISOString()}`, runId: key.runId };
-    const attempt = (set: Item, conditions: string[], values: Item) => {
-      const { update, values: setValues } = updateOf(set, []);
-      const condition = { update, condition: conditions.join(" AND "), values: { ...setValues, ...values } };
-      return this.#table.update(headerKey(key.runId), condition, what);
-    };
-    if (sequence === undefined) return (await attempt(set, conditions, values)).done;
-    const lifted = await attempt(
-      { ...set, [a.headerSequence]: number(sequence) },
-      [...conditions, HEADER_IS_BEHIND],
-      { ...values, ":sequence": number(sequence) },
-    );
-    const isAhead =
-      !lifted.done && lifted.item !== undefined && decodeHeader(lifted.item).headerSequence >= sequence;
-    return isAhead ? (await attempt(set, conditions, values)).done : lifted.done;
+    const doing = `make run ${key.runId} due at ${change.dueAt}`;
+    const { sequence, ...unlifted } = change;
+    const moved = await this.#updateHeader(key, rescheduleUpdate(key, change), doing);
+    if (moved.done || moved.item === undefined || sequence === undefined) return moved.done;
+    const isAhead = decodeHeader(moved.item).headerSequence >= sequence;
+    return isAhead && (await this.#updateHeader(key, rescheduleUpdate(key, unlifted), doing)).done;
   }
 
   list(query: ListQuery): Promise<{ headers: Header[]; cursor?: string }> {
@@ -208,34 +152,18 @@ export class DynamoJournal implements JournalStore {
 
   async extend(key: RunKey, expiresAt: number): Promise<void> {
     const what = { doing: `extend the expiry of run ${key.runId}`, runId: key.runId };
-    const values = { ":ttl": number(expirySeconds(expiresAt)) };
-    const later = { update: "SET #ttl = :ttl", names: TTL_NAME };
-    const extendItem = (item: ItemKey) =>
-      this.#table.update(
-        item,
-        { ...later, condition: `${ITEM_EXISTS} AND ${EXPIRES_EARLIER}`, values },
-        what,
-      );
     const keys = await this.#entryKeys(key, what);
     for (let start = 0; start < keys.length; start += EXTENSIONS_AT_ONCE) {
-      await Promise.all(keys.slice(start, start + EXTENSIONS_AT_ONCE).map(extendItem));
+      const some = keys.slice(start, start + EXTENSIONS_AT_ONCE);
+      await Promise.all(some.map((item) => this.#table.update(item, entryExpiryUpdate(expiresAt), what)));
     }
-    const condition = `${IS_THIS_INCARNATION} AND ${EXPIRES_EARLIER}`;
-    await this.#table.update(
-      headerKey(key.runId),
-      { ...later, condition, values: { ...values, ":inc": text(key.inc) } },
-      what,
-    );
+    await this.#updateHeader(key, headerExpiryUpdate(key, expiresAt), what.doing);
   }
 
   async remove(key: RunKey): Promise<void> {
     const what = { doing: `remove run ${key.runId}`, runId: key.runId };
     await this.#table.deleteAll(await this.#entryKeys(key, what), what);
-    await this.#table.delete(
-      headerKey(key.runId),
-      { condition: IS_THIS_INCARNATION, values: { ":inc": text(key.inc) } },
-      what,
-    );
+    await this.#table.delete(headerKey(key.runId), isThisIncarnation(key), what);
   }
 
   async changed(runId: string, after: number, withinMs: number): Promise<void> {
@@ -250,6 +178,10 @@ export class DynamoJournal implements JournalStore {
       if (leftMs <= 0) return;
       await this.#clock.sleep(Math.min(pollMs, leftMs));
     }
+  }
+
+  #updateHeader(key: RunKey, update: Update, doing: string): Promise<Conditional> {
+    return this.#table.update(headerKey(key.runId), update, { doing, runId: key.runId });
   }
 
   async #headerItem(runId: string, consistent: boolean): Promise<Item | undefined> {
@@ -332,11 +264,4 @@ function winnerOf(item: Item | undefined, doing: string): Item {
       retryable: true,
     },
   );
-}
-
-function updateOf(set: Item, remove: string[]): { update: string; values: Item } {
-  const assignments = Object.keys(set).map((name) => `${name} = :${name}`);
-  const removals = remove.length === 0 ? "" : ` REMOVE ${remove.join(", ")}`;
-  const values = Object.fromEntries(Object.entries(set).map(([name, value]) => [`:${name}`, value]));
-  return { update: `SET ${assignments.join(", ")}${removals}`, values };
 }

@@ -1,0 +1,114 @@
+/** What the API's answers look like to a program. Times are ISO 8601, UTC. */
+import type { Duration } from "../core/duration.ts";
+import type { RunError } from "../core/errors.ts";
+import type { RunStatus } from "../core/events.ts";
+import type { Json, JsonObject } from "../core/json.ts";
+
+export type Driver = "code" | "remote" | "managed" | "mirrored";
+
+/** A run as lists show it. */
+export interface RunSummary {
+  runId: string;
+  workflow: string;
+  version: number;
+  definitionHash?: string;
+  driver: Driver;
+  status: RunStatus;
+  /** The sequence of the run's last entry. */
+  revision: number;
+  owner?: string;
+  tags?: Record<string, string>;
+  goal?: string;
+  origin?: string;
+  parentRunId?: string;
+  externalParentId?: string;
+  trigger?: string;
+  dryRun?: boolean;
+  step?: string;
+  wakeAt?: string;
+  startAt?: string;
+  createdAt: string;
+  startedAt?: string;
+  updatedAt: string;
+  finishedAt?: string;
+  stalled?: true;
+}
+
+/** A run whose output is an `O`. */
+export interface Run<O = Json> extends Omit<RunSummary, "stalled"> {
+  residency: "resident" | "suspended";
+  generation: number;
+  definition?: Json;
+  input: Json;
+  output?: O;
+  error?: RunError;
+  state: JsonObject;
+  waitingFor: { operation: string; kind: string; name: string; until?: string }[];
+  cancel?: { reason?: string; by?: string; at: string };
+  stalled?: {
+    code: string;
+    message: string;
+    operation?: string;
+    recorded?: string;
+    found?: string;
+    at: string;
+  };
+  retryCount: number;
+  cost: { writeUnits: number; readUnits: number; queueRequests: number; schedules: number; usd: number };
+}
+
+export interface OperationView {
+  id: string;
+  name: string;
+  kind: "step" | "timer" | "signal" | "child" | "all" | "any" | "race";
+  parent?: string;
+  status: "pending" | "running" | "sleeping" | "waiting" | "completed" | "failed" | "cancelled";
+  attempts: number;
+  retryCount: number;
+  startedAt?: string;
+  finishedAt?: string;
+  durationMs?: number;
+  nextAttemptAt?: string;
+  wakeAt?: string;
+  output?: Json;
+  error?: RunError;
+  childRunId?: string;
+}
+
+export interface SignalView {
+  signalId: string;
+  name: string;
+  payload?: Json;
+  at: string;
+  sequence: number;
+  /** Not taken by a wait yet. */
+  buffered: boolean;
+}
+
+export interface JournalEvent {
+  sequence: number;
+  at: string;
+  generation: number;
+  type: string;
+  [field: string]: unknown;
+}
+
+export interface WorkflowView {
+  name: string;
+  description?: string;
+  /** The latest first. */
+  versions: number[];
+  driver: Driver;
+  /** The input's JSON Schema, where its schema has one. */
+  input?: unknown;
+  retry?: { [field: string]: unknown };
+  maxRetries?: number;
+  stepTimeout?: Duration;
+  timeout?: Duration;
+}
+
+export interface Page<T> {
+  items: T[];
+  /** Where the next page begins; absent on the last one. */
+  cursor?: string;
+}
