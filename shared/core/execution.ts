@@ -85,7 +85,6 @@ export class Execution {
   readonly compensations = new Map<string, Compensation>();
   readonly #undoable: { operation: string; output: Json | undefined }[] = [];
   readonly #patched = new Map<string, boolean>();
-  redrives = 0;
   /** False while replaying: `run.log` is silent. */
   live = false;
   started = false;

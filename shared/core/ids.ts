@@ -16,7 +16,7 @@ export const sha256 = (bytes: string | Uint8Array): string =>
 /** The run that an idempotency key starts. */
 export const runIdOfKey = (workflow: string, key: string): string => `k-${digest("key", workflow, key)}`;
 
-/** The run that a child operation starts; another one after each redrive. */
+/** The run that a child operation starts: another one after each redrive, but for a detached child. */
 export const childRunId = (inc: string, operation: string, redrives: number): string =>
   `c-${digest("child", inc, operation, redrives)}`;
 

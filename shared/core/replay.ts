@@ -53,9 +53,7 @@ async function replayOne(
       if (!execution.started) await execution.start(now);
       return;
     case "StatePatched":
-      return;
     case "RunRedriven":
-      execution.redrives++;
       return;
     case "LateResultRecorded":
       if (event.error === undefined)

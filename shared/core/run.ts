@@ -310,7 +310,7 @@ export class ScopedRun implements RunContext {
       );
     const json = toJson(input, `the input of child ${JSON.stringify(name)}`);
     const begun = this.#begin(name);
-    const runId = childRunId(this.#execution.options.inc, begun.operation, this.#execution.redrives);
+    const runId = childRunId(this.#execution.options.inc, begun.operation, 0);
     this.#execution.issue({
       type: "ChildStarted",
       ...begun,

@@ -10,6 +10,7 @@
 import { LeaseLost, type RunError } from "../core/errors.ts";
 import type {
   CallbackSettled,
+  ChildStarted,
   Command,
   Delivery,
   GateSettled,
@@ -17,7 +18,7 @@ import type {
   StepCompleted,
 } from "../core/events.ts";
 import { Execution, type Outcome, runTimedOut } from "../core/execution.ts";
-import { idempotencyKeyOf } from "../core/ids.ts";
+import { childRunId, idempotencyKeyOf } from "../core/ids.ts";
 import type { Json } from "../core/json.ts";
 import { AWAIT_IN_LEG_MS, ENTRY_BYTES_MAX, LEG_CLOSING_MS, TAIL_READ_MS } from "../core/limits.ts";
 import { mergedState, NonDeterminism, replay } from "../core/replay.ts";
@@ -326,12 +327,20 @@ export class Leg {
       this.#kept.push({ type: "StepCompleted", operation: command.operation, output: kept.output });
   }
 
+  async #storableChild(command: ChildStarted): Promise<ChildStarted> {
+    const { inc, redrives } = this.#run.state;
+    const { operation, detached, input } = command;
+    const stored = detached ? command : { ...command, childRunId: childRunId(inc, operation, redrives) };
+    return input === undefined
+      ? stored
+      : { ...stored, input: await externalized(this.#engine, this.#run.header, input) };
+  }
+
   async #storable(command: Command): Promise<Command> {
     const { header } = this.#run;
     if (command.type === "StateSet")
       return { ...command, patch: await externalized(this.#engine, header, command.patch) };
-    if (command.type === "ChildStarted" && command.input !== undefined)
-      return { ...command, input: await externalized(this.#engine, header, command.input) };
+    if (command.type === "ChildStarted") return this.#storableChild(command);
     if (command.type === "RunContinued" && command.input !== undefined)
       return { ...command, input: await externalized(this.#engine, header, command.input) };
     if (command.type === "RunCompleted" && command.output !== undefined)

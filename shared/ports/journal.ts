@@ -88,7 +88,9 @@ export interface ListQuery {
 export interface JournalStore {
   /** Puts the header, unless an unexpired run of that id exists, which is then answered. A header above 1 KB keeps
    * its input in an entry 0 of its own, put first. `existing.created` may then lack `input`. */
-  create(run: NewRun): Promise<{ created: true; header: Header } | { created: false; existing: Header; own: boolean }>;
+  create(
+    run: NewRun,
+  ): Promise<{ created: true; header: Header } | { created: false; existing: Header; own: boolean }>;
 
   /** Puts one entry at its sequence, if nothing is there. `own` tells that the winner carries this entry's nonce. */
   append(

@@ -40,7 +40,10 @@ export interface ReceivedMessage {
 export interface Queue {
   send(queue: QueueName, messages: OutgoingMessage[]): Promise<void>;
   /** Up to `max` messages; waits up to `waitMs` for the first. `signal` ends the wait with an empty answer. */
-  receive(queue: QueueName, options: { max: number; waitMs: number; signal?: AbortSignal }): Promise<ReceivedMessage[]>;
+  receive(
+    queue: QueueName,
+    options: { max: number; waitMs: number; signal?: AbortSignal },
+  ): Promise<ReceivedMessage[]>;
   acknowledge(queue: QueueName, receipts: string[]): Promise<void>;
   /** Makes a received message visible again after `delayMs`. */
   release(queue: QueueName, receipt: string, delayMs: number): Promise<void>;
