@@ -30,7 +30,11 @@ import {
 import type { Resident } from "./residents.ts";
 
 /** Whether a claim would find something to do. */
-export function isActionable(run: Resident, now: number, codeHash: string): boolean {
+export function isActionable(
+  run: Pick<Resident, "state" | "effectsDone">,
+  now: number,
+  codeHash: string,
+): boolean {
   const { state, effectsDone } = run;
   if (state.finished !== undefined) return false;
   if (state.stalled?.codeHash === codeHash) return false;

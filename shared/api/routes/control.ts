@@ -8,7 +8,7 @@ import { loadRun, readPayload } from "../../engine/load.ts";
 import { runNotFound } from "../../engine/outside.ts";
 import type { Engine } from "../../engine/settings.ts";
 import { route } from "../route.ts";
-import { anyJson, jsonObject } from "../schemas/common.ts";
+import { json, jsonObject } from "../schemas/common.ts";
 import * as details from "../schemas/details.ts";
 import * as schemas from "../schemas/runs.ts";
 import { checkRevision } from "./revision.ts";
@@ -23,7 +23,7 @@ export const sendSignalRoute = route<{ mode?: "strict" }, Json | undefined>({
   operationId: "sendSignal",
   summary: "Sends a signal to a run; the body is its payload.",
   query: details.signalQuery,
-  body: anyJson.optional(),
+  body: json.optional(),
   headers: ["Idempotency-Key", "If-Match"],
   answers: {
     202: { description: "Accepted: it will be in the run's journal.", schema: details.signalId },

@@ -33,7 +33,8 @@ export const runId = z
   .max(RUN_ID_LENGTH_MAX)
   .regex(/^[A-Za-z0-9._:~-]+$/, "expected only A–Z a–z 0–9 . _ : ~ -");
 
-export const anyJson = z.unknown() as z.ZodType<Json | undefined>;
+/** A value that is there. */
+export const json = z.unknown() as z.ZodType<Json>;
 
 export const jsonObject = z
   .custom<JsonObject>(
@@ -87,7 +88,7 @@ export const runError = z
     message: z.string(),
     operation: z.string().optional(),
     attempts: z.number().int().optional(),
-    data: anyJson.optional(),
+    data: json.optional(),
     get cause() {
       return runError.optional();
     },

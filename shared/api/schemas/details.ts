@@ -1,6 +1,6 @@
 /** What a run consists of: its journal, its operations, the signals that it received. */
 import * as z from "zod";
-import { anyJson, components, limit, page, runError, sequence, utc } from "./common.ts";
+import { components, json, limit, page, runError, sequence, utc } from "./common.ts";
 
 /** Pages of what is read in the order of the journal: `after` a sequence, which a page's cursor is. */
 export const afterQuery = z.strictObject({
@@ -54,7 +54,7 @@ export const operation = z.object({
   durationMs: z.number().optional(),
   nextAttemptAt: utc.optional(),
   wakeAt: utc.optional(),
-  output: anyJson.optional(),
+  output: json.optional(),
   error: runError.optional().describe("Of the last attempt, while another one follows."),
   childRunId: z.string().optional(),
 });
@@ -66,7 +66,7 @@ export const operationPage = page(operation);
 export const signal = z.object({
   signalId: z.string(),
   name: z.string(),
-  payload: anyJson.optional(),
+  payload: json.optional(),
   at: utc,
   sequence: z.number().int(),
   buffered: z.boolean().describe("Not taken by a wait yet."),

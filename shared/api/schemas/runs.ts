@@ -2,9 +2,9 @@
 import * as z from "zod";
 import { finishedStatuses } from "../../ports/journal.ts";
 import {
-  anyJson,
   components,
   duration,
+  json,
   jsonObject,
   largeValue,
   limit,
@@ -36,7 +36,7 @@ const tags = z
 
 export const startBody = z.strictObject({
   workflow: name,
-  input: anyJson.optional(),
+  input: json.optional(),
   runId: runId.optional().describe("Acts as an idempotency key."),
   version: z.number().int().min(1).optional(),
   owner: text(OWNER_LENGTH_MAX).min(1).optional(),
@@ -52,9 +52,9 @@ export const startBody = z.strictObject({
   step: name.optional(),
   parentRunId: runId.optional(),
   externalParentId: text(OWNER_LENGTH_MAX).min(1).optional(),
-  definition: anyJson.optional(),
+  definition: json.optional(),
   signal: z
-    .strictObject({ name, payload: anyJson.optional() })
+    .strictObject({ name, payload: json.optional() })
     .optional()
     .describe("Sent to the run, whether this request started it or an earlier one."),
 });
@@ -105,9 +105,9 @@ export const run = z.object({
   ...facts,
   residency: z.enum(["resident", "suspended"]),
   generation: z.number().int(),
-  definition: anyJson.optional(),
-  input: anyJson.describe("null where the run has none."),
-  output: anyJson.optional().describe("Above 5,250,000 bytes it is {$blob, bytes}."),
+  definition: json.optional(),
+  input: json.describe("null where the run has none."),
+  output: json.optional().describe("Above 5,250,000 bytes it is {$blob, bytes}."),
   error: runError.optional(),
   state: z.union([largeValue, jsonObject]).describe("What the run has published."),
   waitingFor: z.array(

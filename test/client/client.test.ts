@@ -1,0 +1,205 @@
+/** The client against a host: each method over HTTP, types and failures. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from "vitest";
+import type * as z from "zod";
+import { localBackend } from "../../cli/host/backend.ts";
+import { startHost } from "../../cli/host/host.ts";
+import type { operation, signal } from "../../shared/api/schemas/details.ts";
+import type { run, runSummary } from "../../shared/api/schemas/runs.ts";
+import type { workflow as workflowSchema } from "../../shared/api/schemas/workflows.ts";
+import {
+  type Client,
+  createClient,
+  type OperationView,
+  type Run,
+  type RunSummary,
+  type SignalView,
+  type WorkflowView,
+} from "../../shared/client/index.ts";
+import { workflow } from "../../shared/core/workflow.ts";
+import { createEngine } from "../../shared/engine/settings.ts";
+
+const add = workflow("add", async (runs, input: { left: number; right: number }) =>
+  runs.step("sum", () => input.left + input.right),
+);
+const echo = workflow("echo", (_run, input: unknown) => input ?? null);
+const listen = workflow("listen/for", (runs) => runs.waitForSignal<{ word: string }>("go/now"));
+const fail = workflow("fail", (): number => {
+  throw new RangeError("too far");
+});
+
+let client: Client;
+let url: string;
+let close: () => Promise<void>;
+
+beforeAll(async () => {
+  const directory = mkdtempSync(join(tmpdir(), "stepfold-client-"));
+  const backend = await localBackend(directory, "me");
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const settings = { owner: "me", codeHash: "test", ...backend.settings };
+  const engine = createEngine(backend.ports, { workflows: [add, echo, listen, fail], log, settings });
+  const host = await startHost({ engine, port: 0, receivers: 1, isAlone: true });
+  url = host.url;
+  client = createClient({ url: `${url}/` });
+  close = async () => {
+    await host.close();
+    await backend.close();
+    rmSync(directory, { recursive: true, force: true });
+  };
+});
+afterAll(() => close());
+
+describe("types", () => {
+  test("follow from the workflow", async () => {
+    const started = await client.start(add, { left: 1, right: 2 });
+    expectTypeOf(started).toEqualTypeOf<Run<number>>();
+    expectTypeOf(await client.result(started)).toEqualTypeOf<number>();
+    // @ts-expect-error: the input is not the workflow's
+    const wrong = () => client.start(add, { left: "1" });
+    expect(wrong).toBeTypeOf("function");
+  });
+
+  test("are the API's own", () => {
+    expectTypeOf<Omit<z.infer<typeof run>, "state">>().toExtend<Omit<Run, "state">>();
+    expectTypeOf<keyof z.infer<typeof run>>().toEqualTypeOf<keyof Run>();
+    expectTypeOf<z.infer<typeof runSummary>>().toEqualTypeOf<RunSummary>();
+    expectTypeOf<z.infer<typeof operation>>().toEqualTypeOf<OperationView>();
+    expectTypeOf<z.infer<typeof signal>>().toEqualTypeOf<SignalView>();
+    expectTypeOf<z.infer<typeof workflowSchema>>().toExtend<WorkflowView>();
+    expectTypeOf<keyof z.infer<typeof workflowSchema>>().toEqualTypeOf<keyof WorkflowView>();
+  });
+});
+
+describe("runs", () => {
+  test("start with every option, and wait", async () => {
+    const startAt = new Date(Date.now() + 50);
+    const options = {
+      runId: "all",
+      owner: "me",
+      tags: { a: "b" },
+      timeout: "1h",
+      startAt,
+      state: { x: 1 },
+      waitSeconds: 5,
+      idempotencyKey: "k",
+    };
+    expect(await client.start(add, { left: 1, right: 2 }, options)).toMatchObject({
+      runId: "all",
+      status: "completed",
+      output: 3,
+      tags: { a: "b" },
+      state: { x: 1 },
+      startAt: startAt.toISOString(),
+    });
+    expect(await client.get("all")).toMatchObject({ output: 3 });
+    expect(await client.result("all")).toBe(3);
+  });
+
+  test("a large result is fetched where the API says", async () => {
+    const large = "x".repeat(5_300_000);
+    expect(await client.result(await client.start("echo", large))).toBe(large);
+  });
+
+  test("list, details and removal", async () => {
+    await client.start(echo, 1, { runId: "e", owner: "lister", tags: { k: "v" }, waitSeconds: 5 });
+    const filter = {
+      owner: "lister",
+      status: ["completed", "active"],
+      tag: { key: "k", value: "v" },
+      createdAfter: new Date(0),
+      order: "asc",
+      limit: 10,
+    } as const;
+    expect((await client.list(filter)).items.map(({ runId }) => runId)).toEqual(["e"]);
+    const { items } = await client.journal("e", { after: 0, limit: 200 });
+    expect(items.at(-1)).toMatchObject({ type: "RunCompleted", output: 1 });
+    expect(await client.operations("e")).toEqual({ items: [] });
+    await client.remove("e");
+    await expect(client.get("e")).rejects.toMatchObject({ code: "RunNotFound", status: 404 });
+  });
+
+  test("signals, state, cancel", async () => {
+    const started = await client.start(listen, undefined);
+    const { runId } = started;
+    expect((await client.patchState(runId, { seen: true }, { step: "two" })).state).toEqual({ seen: true });
+    await client.signal(runId, "go/now", { word: "hello" }, { idempotencyKey: "k" });
+    expect(await client.result(started)).toEqual({ word: "hello" });
+    expect((await client.signals(runId)).items).toMatchObject([
+      { name: "go/now", payload: { word: "hello" } },
+    ]);
+    expect(await client.cancelled(runId)).toEqual({ cancelled: false });
+
+    const other = await client.start(listen, undefined);
+    expect((await client.cancel(other.runId, { reason: "enough", by: "me" })).cancel).toMatchObject({
+      reason: "enough",
+    });
+    await expect(client.result(other)).rejects.toMatchObject({ code: "RunCancelled" });
+    expect(await client.cancelled(other.runId)).toEqual({ cancelled: true, reason: "enough" });
+  });
+
+  test("workflows and health", async () => {
+    expect((await client.workflows()).items.map(({ name }) => name)).toEqual([
+      "add",
+      "echo",
+      "fail",
+      "listen/for",
+    ]);
+    expect(await client.workflow("listen/for")).toMatchObject({ name: "listen/for", versions: [1] });
+    expect(await client.health()).toEqual({ status: "ok" });
+  });
+});
+
+describe("failures are StepfoldClientErrors", () => {
+  test("a problem keeps its code, status, detail and data", async () => {
+    const error = await client
+      .start("add", undefined, { owner: "\u0000" })
+      .catch((caught: unknown) => caught);
+    expect(error).toMatchObject({
+      name: "StepfoldClientError",
+      code: "InvalidInput",
+      status: 422,
+      data: { issues: [{ path: "owner" }] },
+    });
+    await expect(client.cancel("all", { ifMatch: 0 })).rejects.toMatchObject({
+      code: "RunFinished",
+      status: 409,
+    });
+  });
+
+  test("a run that failed says how", async () => {
+    const error = await client.result(await client.start(fail, undefined)).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({
+      code: "RunFailed",
+      data: { error: { name: "RangeError", message: "too far" } },
+    });
+  });
+
+  test("no host, or another one", async () => {
+    await expect(createClient({ url: "http://127.0.0.1:1" }).health()).rejects.toMatchObject({
+      code: "Unreachable",
+      status: 0,
+    });
+    const html = createClient({ url, fetch: async () => new Response("<html>", { status: 502 }) });
+    await expect(html.health()).rejects.toMatchObject({ code: "UnknownAnswer", status: 502 });
+  });
+});
+
+describe("auth", () => {
+  const seen: Record<string, string>[] = [];
+  const noting = (async (_url: unknown, init: RequestInit) => {
+    seen.push(init.headers as Record<string, string>);
+    return Response.json({ status: "ok" });
+  }) as typeof fetch;
+
+  test("is a header's value, or a function of the request", async () => {
+    await createClient({ url, auth: "Bearer t", fetch: noting }).health();
+    expect(seen.at(-1)).toEqual({ authorization: "Bearer t" });
+    const sign = (request: { method: string; url: string }) => ({
+      "x-signed": `${request.method} ${new URL(request.url).pathname}`,
+    });
+    await createClient({ url, auth: sign, fetch: noting }).health();
+    expect(seen.at(-1)).toEqual({ "x-signed": "GET /health" });
+  });
+});

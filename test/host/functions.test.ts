@@ -1,0 +1,148 @@
+/** The functions' handlers, given what Lambda gives. */
+import type { Context, SQSEvent } from "aws-lambda";
+import { describe, expect, test } from "vitest";
+import { contextOf, sqsEvent } from "../../cli/host/invocation.ts";
+import { advanceFunction } from "../../functions/advance.ts";
+import { failedInOrder } from "../../functions/batch.ts";
+import { settingsFrom } from "../../functions/environment.ts";
+import { signalsFunction } from "../../functions/signals.ts";
+import { sweepFunction } from "../../functions/sweep.ts";
+import { triggersFunction } from "../../functions/triggers.ts";
+import { memoryPorts } from "../../shared/adapters/memory/index.ts";
+import { workflow } from "../../shared/core/workflow.ts";
+import { start } from "../../shared/engine/control.ts";
+import { loadRun } from "../../shared/engine/load.ts";
+import { createEngine } from "../../shared/engine/settings.ts";
+
+const context = (leftMs = Number.MAX_SAFE_INTEGER): Context => ({
+  ...contextOf("f", "1"),
+  getRemainingTimeInMillis: () => leftMs,
+});
+const quick = workflow("quick", (_run, input: unknown) => input ?? null);
+const listening = workflow("listening", (run) => run.waitForSignal("go"));
+
+function anEngine() {
+  const errors: unknown[] = [];
+  const ports = memoryPorts();
+  const log = {
+    debug() {},
+    info() {},
+    warn() {},
+    error: (message: string, data?: object) => errors.push({ message, ...data }),
+  };
+  const engine = createEngine(ports, {
+    workflows: [quick, listening],
+    log,
+    settings: { owner: "me", codeHash: "h" },
+  });
+  const received = async (queue: "work" | "signals"): Promise<SQSEvent> =>
+    sqsEvent(await ports.queue.receive(queue, { max: 10, waitMs: 0 }));
+  const message = (body: string, messageId = "1"): SQSEvent =>
+    sqsEvent([{ messageId, receipt: messageId, body, receiveCount: 1, sentAt: 0 }]);
+  return { engine, ports, errors, received, message };
+}
+
+describe("advance", () => {
+  test("runs a leg for each message, and answers those that failed", async () => {
+    const { engine, received, message, errors } = anEngine();
+    for (const runId of ["a", "b"]) await start(engine, { workflow: "quick", runId, input: 1 });
+    const { Records } = await received("work");
+    const batch = { Records: [...Records, ...message("no wake", "bad").Records] };
+    expect(await advanceFunction(engine)(batch, context())).toEqual({
+      batchItemFailures: [{ itemIdentifier: "bad" }],
+    });
+    for (const runId of ["a", "b"])
+      expect((await loadRun(engine, runId))?.state.finished?.status).toBe("completed");
+    expect(errors).toMatchObject([{ messageId: "bad", error: { code: "MalformedMessage" } }]);
+  });
+
+  test("a leg's lease ends before the invocation does", async () => {
+    const { engine, received } = anEngine();
+    await start(engine, { workflow: "quick", runId: "a" });
+    const before = engine.clock.now();
+    await advanceFunction(engine)(await received("work"), context(30_000));
+    const events = (await loadRun(engine, "a"))!.entries.flatMap((entry) => entry.events);
+    const leg = events.find((event) => event.type === "LegStarted");
+    expect(leg?.until).toBe(before + 27_000);
+  });
+});
+
+test("signals: what is behind a failed message of its group fails too", async () => {
+  const { engine, ports, received } = anEngine();
+  await start(engine, { workflow: "listening", runId: "l" });
+  const record = (messageId: string, group: string) => ({
+    messageId,
+    receipt: messageId,
+    body: "",
+    group,
+    receiveCount: 1,
+    sentAt: 0,
+  });
+  const { Records } = sqsEvent([
+    record("1", "a"),
+    record("2", "a"),
+    record("3", "b"),
+    record("4", "a"),
+    record("5", "b"),
+  ]);
+  const failed = failedInOrder(Records, ["2"]).batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
+  expect(failed.sort()).toEqual(["2", "4"]);
+
+  await ports.queue.send("signals", [
+    { runId: "l", body: JSON.stringify({ runId: "l", signalId: "s", name: "go" }), group: "l", id: "s" },
+  ]);
+  const handled = signalsFunction(engine)(await received("signals"), context());
+  await ports.clock.advance(1_000);
+  expect(await handled).toEqual({ batchItemFailures: [] });
+  expect((await loadRun(engine, "l"))?.state.signals.has("s")).toBe(true);
+});
+
+describe("triggers", () => {
+  test("takes messages of the intake queue, each once however often it comes", async () => {
+    const { engine, ports, message } = anEngine();
+    const event = message(JSON.stringify({ workflow: "quick", input: 7 }), "m1");
+    const triggers = triggersFunction(engine);
+    expect(await triggers(event, context())).toEqual({ batchItemFailures: [] });
+    expect(await triggers(event, context())).toEqual({ batchItemFailures: [] });
+    expect((await ports.journal.list({ order: "asc", limit: 10 })).headers).toHaveLength(1);
+    expect(await triggers(message("nonsense", "bad"), context())).toEqual({
+      batchItemFailures: [{ itemIdentifier: "bad" }],
+    });
+  });
+
+  test("takes one trigger as the whole event, and fails aloud", async () => {
+    const { engine, ports } = anEngine();
+    await triggersFunction(engine)({ workflow: "quick", idempotencyKey: "k" }, context());
+    expect((await ports.journal.list({ order: "asc", limit: 10 })).headers).toHaveLength(1);
+    await expect(triggersFunction(engine)({ workflow: "none" }, context())).rejects.toMatchObject({
+      code: "WorkflowNotFound",
+    });
+  });
+});
+
+test("sweep wakes what should have moved by itself", async () => {
+  const { engine, ports, received } = anEngine();
+  await start(engine, { workflow: "quick", runId: "lost" });
+  const { Records } = await received("work");
+  await ports.queue.acknowledge(
+    "work",
+    Records.map(({ receiptHandle }) => receiptHandle),
+  );
+  expect(await sweepFunction(engine)({}, context())).toEqual({ woken: 0 });
+  await ports.clock.advance(120_000);
+  expect(await sweepFunction(engine)({}, context())).toEqual({ woken: 1 });
+  expect((await received("work")).Records).toHaveLength(1);
+});
+
+test("an invocation goes through the engine's middlewares", async () => {
+  const { engine } = anEngine();
+  const seen: string[] = [];
+  const middleware = { before: () => void seen.push("before"), after: () => void seen.push("after") };
+  await sweepFunction({ ...engine, middlewares: [middleware] })({}, context());
+  expect(seen).toEqual(["before", "after"]);
+});
+
+test("settings come from the environment, or the host says what is wrong with them", () => {
+  expect(settingsFrom({ STEPFOLD_LEG_MS: "5000", STEPFOLD_SWEEP_AFTER_MS: "" })).toEqual({ legMs: 5_000 });
+  expect(() => settingsFrom({ STEPFOLD_LEG_MS: "5s" })).toThrow(/STEPFOLD_LEG_MS.*"5s"/);
+});

@@ -1,0 +1,136 @@
+/** The host in this process, over HTTP: what lies between a socket and the API's handler. */
+import { connect } from "node:net";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { localBackend } from "../../cli/host/backend.ts";
+import { type Host, startHost } from "../../cli/host/host.ts";
+import { REQUEST_BYTES_MAX } from "../../shared/core/limits.ts";
+import { workflow } from "../../shared/core/workflow.ts";
+import { createEngine } from "../../shared/engine/settings.ts";
+import { aDirectory } from "./command.ts";
+import * as entry from "./entry.ts";
+
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+let endedAt = 0;
+const timed = workflow("timed", async (run) => {
+  await run.sleep("nap", "60 ms");
+  await run.step("end", () => {
+    endedAt = performance.now();
+  });
+});
+
+let host: Host;
+let close: () => Promise<void>;
+
+beforeEach(async () => {
+  const backend = await localBackend(aDirectory(), "me");
+  const settings = { owner: "me", codeHash: "test", ...backend.settings };
+  const engine = createEngine(backend.ports, { workflows: [...Object.values(entry), timed], log, settings });
+  host = await startHost({ engine, port: 0, receivers: 1, isAlone: true });
+  close = async () => {
+    await host.close();
+    await backend.close();
+  };
+});
+afterEach(() => close());
+
+const post = (path: string, body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}) =>
+  fetch(`${host.url}${path}`, {
+    method: "POST",
+    body,
+    headers: { "content-type": "application/json", ...headers },
+  });
+
+describe("requests", () => {
+  test("a name with an encoded slash arrives", async () => {
+    await post("/runs", JSON.stringify({ workflow: "listen", runId: "l" }));
+    const sent = await post("/runs/l/signals/go%2Fnow", '"heard ü"');
+    expect(sent.status).toBe(202);
+    const run = await fetch(`${host.url}/runs/l`, { headers: { prefer: "wait=5" } });
+    expect(await run.json()).toMatchObject({ status: "completed", output: "heard ü" });
+  });
+
+  test("bytes that are no UTF-8 are MalformedRequest", async () => {
+    const answer = await post("/runs", new Uint8Array([0x22, 0xff, 0x22]));
+    expect(answer.status).toBe(400);
+    expect(answer.headers.get("content-type")).toBe("application/problem+json");
+    expect(await answer.json()).toMatchObject({ code: "MalformedRequest" });
+  });
+
+  test("a body far over the limit is 413, and read to its end", async () => {
+    const answer = await post("/runs", "x".repeat(REQUEST_BYTES_MAX * 4));
+    expect(answer.status).toBe(413);
+    expect((await fetch(`${host.url}/health`)).status).toBe(200);
+  });
+
+  test("405 names the methods; 404 and query strings are the API's own", async () => {
+    const wrong = await fetch(`${host.url}/runs`, { method: "PUT" });
+    expect([wrong.status, wrong.headers.get("allow")]).toEqual([405, "POST, GET"]);
+    expect((await fetch(`${host.url}/nothing`)).status).toBe(404);
+    expect((await fetch(`${host.url}/runs?status=completed,failed&limit=1`)).status).toBe(200);
+    expect((await fetch(`${host.url}/runs?unknown=1`)).status).toBe(422);
+    expect((await fetch(`${host.url}/runs/%zz`)).status).toBe(400);
+  });
+
+  test("web pages of other hosts are refused, those of this machine are not", async () => {
+    const body = JSON.stringify({ workflow: "echo" });
+    for (const origin of ["https://evil.example", "null", "http://localhost.evil.example"]) {
+      expect((await post("/runs", body, { origin })).status).toBe(403);
+    }
+    expect((await post("/runs", body, { origin: "http://localhost:5173" })).status).toBe(201);
+  });
+
+  test("an answer without a body has none", async () => {
+    await post("/runs", JSON.stringify({ workflow: "echo", runId: "e" }), { prefer: "wait=5" });
+    const removed = await fetch(`${host.url}/runs/e`, { method: "DELETE" });
+    expect([removed.status, await removed.text()]).toEqual([204, ""]);
+  });
+
+  test("what is no HTTP ends its own connection only", async () => {
+    const socket = connect(Number(new URL(host.url).port), "127.0.0.1");
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.write("nonsense\r\n\r\n");
+    socket.resume();
+    await closed;
+    expect((await fetch(`${host.url}/health`)).status).toBe(200);
+  });
+});
+
+describe("large outputs", () => {
+  test("are read where the answer says", async () => {
+    const input = "x".repeat(5_300_000);
+    await post("/runs", JSON.stringify({ workflow: "echo", runId: "large", input }));
+    const run = (await (
+      await fetch(`${host.url}/runs/large`, { headers: { prefer: "wait=20" } })
+    ).json()) as {
+      output: { $blob: string; bytes: number };
+    };
+    expect(run.output).toEqual({ $blob: expect.stringMatching(/^\/blobs\//), bytes: 5_300_002 });
+    const blob = await fetch(`${host.url}${run.output.$blob}`);
+    expect(blob.headers.get("content-type")).toBe("application/json");
+    expect(await blob.json()).toBe(input);
+  });
+
+  test("an unknown blob is 404", async () => {
+    for (const [path, status] of [
+      ["none", 404],
+      ["..%2F..%2Fstepfold.db", 404],
+      ["%zz", 400],
+    ] as const) {
+      expect((await fetch(`${host.url}/blobs/${path}`)).status).toBe(status);
+    }
+  });
+});
+
+describe("Prefer: wait", () => {
+  test("is answered within milliseconds of the run's end", async () => {
+    const lags: number[] = [];
+    for (let turn = 0; turn < 9; turn++) {
+      await post("/runs", JSON.stringify({ workflow: "timed" }), { prefer: "wait=10" }).then((answer) =>
+        answer.text(),
+      );
+      lags.push(performance.now() - endedAt);
+    }
+    // The median: this machine has other things to do. Polling would take tens of milliseconds.
+    expect(lags.sort((left, right) => left - right)[4]).toBeLessThan(20);
+  });
+});
