@@ -28,7 +28,7 @@ export interface StepOptions<T = unknown> {
   compensate?: (output: T) => unknown;
   /** Never begin a second attempt of it, also not after a crash, which then fails it with `StepInterrupted`. */
   atMostOnce?: boolean;
-  /** What a dry run takes for its result; without it, nothing. */
+  /** What a dry run takes for its result, in place of its work; without it the work is done. */
   dryRun?: () => T;
 }
 

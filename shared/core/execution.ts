@@ -15,8 +15,9 @@ import { successorRunId } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { toJson } from "./json.ts";
 import type { RetryPolicy } from "./retry.ts";
-import { Scope, ScopedRun } from "./run.ts";
+import { ScopedRun } from "./run.ts";
 import { type Schema, validate } from "./schema.ts";
+import { Scope } from "./scope.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 /** A step's code and rules: they live in the code, never in the journal. */

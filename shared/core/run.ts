@@ -21,34 +21,17 @@ import type {
   Verdict,
 } from "./context.ts";
 import { type Duration, durationMs } from "./duration.ts";
-import { OperationError, type RunError, StepfoldError, toRunError } from "./errors.ts";
+import { type RunError, StepfoldError, toRunError } from "./errors.ts";
 import { Continuation, type Execution } from "./execution.ts";
+import { type ForkKind, joined, mapped, toleratedOf } from "./forks.ts";
 import { callbackToken, checkName, childRunId, digest } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { toJson } from "./json.ts";
 import { POLL_EVERY_MS_MAX, STEP_TIMEOUT_MS } from "./limits.ts";
 import { type RetryPolicy, retryPolicy } from "./retry.ts";
+import { Scope } from "./scope.ts";
 import type { AnyWorkflow, Workflow } from "./workflow.ts";
 import { checkStepTimeout, isWorkflow } from "./workflow.ts";
-
-export class Scope {
-  readonly prefix: string;
-  /** The fork that this scope is a branch of. */
-  readonly parent: string | undefined;
-  closed = false;
-  #count = 0;
-
-  constructor(prefix: string, parent: string | undefined) {
-    this.prefix = prefix;
-    this.parent = parent;
-  }
-
-  next(): string {
-    return `${this.prefix}${++this.#count}`;
-  }
-}
-
-type ForkKind = "all" | "any" | "race";
 
 export class ScopedRun implements RunContext {
   readonly #execution: Execution;
@@ -101,11 +84,11 @@ export class ScopedRun implements RunContext {
       );
     const { policy, timeoutMs } = this.#rules(options, name);
     const begun = this.#begin(name);
-    const skipped = this.dryRun;
     const { compensate, atMostOnce, dryRun } = options;
+    const skipped = this.dryRun && dryRun !== undefined;
     this.#execution.steps.set(begun.operation, {
       name,
-      work: skipped ? () => dryRun?.() : work,
+      work: skipped ? () => dryRun() : work,
       policy: atMostOnce ? { ...policy, maxAttempts: 1 } : policy,
       timeoutMs,
       ...(atMostOnce ? { atMostOnce } : {}),
@@ -412,82 +395,6 @@ function unwatched<T>(start: () => Promise<T>): Promise<T> {
   const promise = (async () => start())();
   promise.catch(() => {});
   return promise;
-}
-
-async function joined(
-  kind: ForkKind,
-  name: string,
-  keys: string[],
-  running: Promise<unknown>[],
-): Promise<unknown> {
-  if (kind === "race") return Promise.race(running);
-  if (kind === "all") {
-    const results = await Promise.all(running);
-    return Object.fromEntries(keys.map((key, index) => [key, results[index]]));
-  }
-  try {
-    return await Promise.any(running);
-  } catch (thrown) {
-    const causes = thrown instanceof AggregateError ? thrown.errors.map((error) => toRunError(error)) : [];
-    const data = Object.fromEntries(keys.map((key, index) => [key, { ...causes[index] } as unknown as Json]));
-    throw new OperationError({
-      code: "AllFailed",
-      name: "AllFailed",
-      message: `Every branch of ${JSON.stringify(name)} failed.`,
-      data,
-    });
-  }
-}
-
-/** Works through items with at most `concurrency` at once, until one failure too many. */
-async function mapped<R>(
-  count: number,
-  one: (index: number) => Promise<R>,
-  concurrency: number,
-  tolerated: number,
-  name: string,
-): Promise<R[]> {
-  if (!(Number.isInteger(concurrency) && concurrency >= 1) && count > 0)
-    throw new StepfoldError(
-      "InvalidOptions",
-      `Expected the concurrency of map ${JSON.stringify(name)} to be a whole number from 1, got ${concurrency}.`,
-    );
-  const results = new Array<R>(count);
-  const failures: RunError[] = [];
-  let begun = 0;
-  const worker = async (): Promise<void> => {
-    while (begun < count) {
-      const index = begun++;
-      try {
-        results[index] = await one(index);
-      } catch (thrown) {
-        failures.push(toRunError(thrown));
-        results[index] = null as R;
-        if (failures.length > tolerated) throw toleranceExceeded(name, failures, tolerated);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(concurrency, count) }, worker));
-  return results;
-}
-
-function toleranceExceeded(name: string, failures: RunError[], tolerated: number): OperationError {
-  return new OperationError({
-    code: "ToleranceExceeded",
-    name: "ToleranceExceeded",
-    message: `${failures.length} items of ${JSON.stringify(name)} failed, ${tolerated} are tolerated.`,
-    cause: failures.at(-1),
-  });
-}
-
-function toleratedOf(name: string, count: number, tolerate: number | string): number {
-  const share = typeof tolerate === "string" ? /^(\d+(?:\.\d+)?)%$/.exec(tolerate)?.[1] : undefined;
-  const tolerated = share === undefined ? tolerate : Math.floor((count * Number(share)) / 100);
-  if (typeof tolerated === "number" && tolerated >= 0) return tolerated;
-  throw new StepfoldError(
-    "InvalidOptions",
-    `Expected map ${JSON.stringify(name)} to tolerate a count or a share such as "5%", got ${String(tolerate)}.`,
-  );
 }
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,10 +1,9 @@
 /**
  * What people and programs ask of a run: signal, cancel, patch, remove. (Starting is in `start.ts`.)
  */
-import { timingSafeEqual } from "node:crypto";
 import { type RunError, StepfoldError } from "../core/errors.ts";
 import type { Decision, OutsideEvent } from "../core/events.ts";
-import { callbackToken, checkName, tokenTarget } from "../core/ids.ts";
+import { checkName, isCallbackToken, tokenTarget } from "../core/ids.ts";
 import { canonicalJson, type Json, type JsonObject } from "../core/json.ts";
 import { redrivePoint } from "../core/redrive.ts";
 import { type Operation, type RunState, statusOf } from "../core/state.ts";
@@ -272,9 +271,7 @@ async function callbackOf(
   const header =
     target === undefined ? undefined : await engine.journal.header(target.runId, { consistent: true });
   if (target === undefined || header === undefined) throw invalid;
-  const expected = Buffer.from(callbackToken(header.runId, header.inc, target.operation));
-  const given = Buffer.from(token);
-  if (expected.length !== given.length || !timingSafeEqual(expected, given)) throw invalid;
+  if (!isCallbackToken(token, header.runId, header.inc, target.operation)) throw invalid;
   return { ...target, header };
 }
 
