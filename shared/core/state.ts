@@ -179,7 +179,9 @@ export function statusOf(state: RunState): RunStatus {
 export function wakeAtOf(state: RunState): number | undefined {
   if (state.finished || state.pause) return undefined;
   if (state.generation === 0) return state.created.startAt;
-  let wakeAt = state.deadlineReached ? undefined : state.created.deadline;
+  // Once it is to be cancelled, its deadline is over: what cleans up may take longer.
+  const isBound = !state.deadlineReached && state.cancel === undefined;
+  let wakeAt = isBound ? state.created.deadline : undefined;
   for (const operation of state.timed.values()) {
     const dueAt = dueAtOf(operation);
     if (wakeAt === undefined || dueAt < wakeAt) wakeAt = dueAt;

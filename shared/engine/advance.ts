@@ -181,13 +181,13 @@ async function moveOn(engine: Engine, run: Resident, wake: Wake): Promise<void> 
     await seeWhoCame(engine, run);
 }
 
-/** Extends the expiry of a run that is past half of it (J7). */
+/** Extends the expiry of a run that is past half of the horizon, so that its retention is whole at any end (J7). */
 async function keepAlive(engine: Engine, run: Resident): Promise<void> {
   const { header, state } = run;
   const now = engine.clock.now();
   const retention = engine.registry.find(state.created.workflow, state.created.version)?.options.retention;
   const lifetimeMs = EXPIRY_HORIZON_MS + (retention === undefined ? RETENTION_MS : durationMs(retention));
-  if (header.expiresAt - now > lifetimeMs / 2) return;
+  if (header.expiresAt - now > lifetimeMs - EXPIRY_HORIZON_MS / 2) return;
   await engine.journal.extend(header, now + lifetimeMs);
   header.expiresAt = now + lifetimeMs;
 }

@@ -107,6 +107,9 @@ export class Leg {
     try {
       const fresh = await loadRun(this.#engine, this.#run.state.runId, { consistent: true });
       if (fresh?.state.generation !== this.#generation || fresh.state.phase !== "leased") return;
+      const { runId, inc } = fresh.state;
+      const wakeAt = wakeAtOf(fresh.state);
+      if (wakeAt !== undefined) await sendWake(this.#engine, { runId, inc, at: wakeAt });
       const draft = new Draft(this.#engine, fresh);
       draft.push({ type: "LegParked", handover: true });
       await draft.store(this.#generation);
@@ -575,7 +578,8 @@ export class Leg {
 
   async #preparePark(): Promise<void> {
     const { state } = this.#run;
-    const wakeAt = this.#handover ? undefined : wakeAtOf(state);
+    const wakeAt = wakeAtOf(state);
+    // Handed over, it is woken at once; but the next leg may find nothing to do before this time.
     if (wakeAt !== undefined)
       await sendWake(this.#engine, { runId: state.runId, inc: state.inc, at: wakeAt });
     this.#open().push(this.#handover ? { type: "LegParked", handover: true } : { type: "LegParked" });

@@ -60,14 +60,11 @@ export async function sendWake(engine: Engine, wake: Wake, delayMs = 0): Promise
 /** False if the schedule could not be made: the sweep finds the run when it is due (its `dueAt` says so). */
 async function scheduled(engine: Engine, wake: Wake, at: number): Promise<boolean> {
   const early = Math.min(SCHEDULE_EARLY_MS, engine.settings.messageDelayMsMax / 2);
-  const name = digest("wake", wake.runId, wake.inc, at);
+  const body = JSON.stringify({ ...wake, at });
+  // The same name only for the same message: two wakes of one time may name different events.
+  const name = digest("wake", body);
   try {
-    await engine.scheduler.schedule({
-      runId: wake.runId,
-      name,
-      at: at - early,
-      body: JSON.stringify({ ...wake, at }),
-    });
+    await engine.scheduler.schedule({ runId: wake.runId, name, at: at - early, body });
     return true;
   } catch (error) {
     if (!(error instanceof PortError) || !error.retryable) throw error;

@@ -1,0 +1,49 @@
+/**
+ * What may go wrong at a port. Whoever simulates decides it, call by call; the simulated adapters carry it out.
+ */
+
+export type PortName = "journal" | "queue" | "scheduler" | "blobs";
+
+/** One call of a port, by one process. */
+export interface Call {
+  process: string;
+  port: PortName;
+  method: string;
+  runId?: string;
+}
+
+/**
+ * - `crashBefore`, `crashAfter`: the process dies before the call is made, or once it is done and not yet answered.
+ * - `lostAnswer`: it is done, the answer is lost, and the adapter makes it again: a put so meets its own entry.
+ * - `failed`: it is done, and yet an error is what comes back. `throttled`: it is not done.
+ * - `freezeBefore`, `freezeAfter`: the process stands still for `ms`, with the call in hand or its answer on the way.
+ * - `staleRead`: an eventually consistent read misses the last entries. Of a call that is no such read, nothing.
+ */
+export type Fault =
+  | { kind: "crashBefore" }
+  | { kind: "crashAfter" }
+  | { kind: "lostAnswer" }
+  | { kind: "failed" }
+  | { kind: "throttled" }
+  | { kind: "freezeBefore"; ms: number }
+  | { kind: "freezeAfter"; ms: number }
+  | { kind: "staleRead"; missing: number };
+
+export type FaultKind = Fault["kind"];
+
+/** How long a call's way there and back takes, and what goes wrong. */
+export interface Conduct {
+  requestMs: number;
+  answerMs: number;
+  fault?: Fault;
+}
+
+export interface Faults {
+  onCall(call: Call): Conduct;
+  /** How much later than asked for each copy of a message comes: none if it is lost, two if it is doubled. */
+  onMessage(message: { process: string; runId: string; body: string }): number[];
+  /** As `onMessage`, in ms that may be negative; the same for the same name. */
+  onSchedule(name: string): number[];
+  /** Whether a request that was on its way when its process died still arrives. */
+  arrives(): boolean;
+}
