@@ -13,6 +13,9 @@ export type {
 export { type Duration, durationMs } from "./core/duration.ts";
 export { LeaseLost, OperationError, PortError, type RunError, StepfoldError } from "./core/errors.ts";
 export type { FinishedStatus, RunStatus } from "./core/events.ts";
+export { flow } from "./core/flow/flow.ts";
+export type { FlowEdge, FlowGraph, FlowNode } from "./core/flow/graph.ts";
+export type { Branch, Flow, ForkedFlow, Task, Tasks } from "./core/flow/types.ts";
 export type { Json, JsonObject } from "./core/json.ts";
 export { NonDeterminism } from "./core/replay.ts";
 export type { ErrorMatcher, RetryOptions } from "./core/retry.ts";

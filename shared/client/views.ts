@@ -60,9 +60,21 @@ export interface Run<O = Json> extends Omit<RunSummary, "stalled"> {
 export interface OperationView {
   id: string;
   name: string;
-  kind: "step" | "timer" | "signal" | "child" | "all" | "any" | "race";
+  kind:
+    | "step"
+    | "timer"
+    | "signal"
+    | "gate"
+    | "callback"
+    | "condition"
+    | "child"
+    | "map"
+    | "all"
+    | "any"
+    | "race"
+    | "compensation";
   parent?: string;
-  status: "pending" | "running" | "sleeping" | "waiting" | "completed" | "failed" | "cancelled";
+  status: "pending" | "running" | "sleeping" | "waiting" | "completed" | "failed" | "skipped" | "cancelled";
   attempts: number;
   retryCount: number;
   startedAt?: string;

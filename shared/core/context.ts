@@ -19,10 +19,55 @@ export interface StepContext {
   log: Log;
 }
 
-export interface StepOptions {
+export interface StepOptions<T = unknown> {
   retry?: RetryOptions;
   /** One attempt's longest time. Default 1 minute, or the workflow's `stepTimeout`. */
   timeout?: Duration;
+  /** Undoes it: called with its result, in reverse order of completion, when the run fails, is cancelled or times
+   * out. Retried like the step. What could not be undone is listed in the run's `uncompensated`. */
+  compensate?: (output: T) => unknown;
+  /** Never begin a second attempt of it, also not after a crash, which then fails it with `StepInterrupted`. */
+  atMostOnce?: boolean;
+  /** What a dry run takes for its result, in place of its work; without it the work is done. */
+  dryRun?: () => T;
+}
+
+export interface GateOptions {
+  /** The question, for whoever decides. */
+  prompt?: string;
+  /** Then the gate fails with `GateTimeout`. */
+  timeout?: Duration;
+}
+
+/** What was decided at a gate. */
+export interface Verdict {
+  approved: boolean;
+  feedback?: Json;
+  selections?: Json;
+  by?: string;
+}
+
+export interface CallbackOptions {
+  /** Then it fails with `CallbackTimeout`. */
+  timeout?: Duration;
+  /** The longest silence: without a heartbeat for so long it fails with `CallbackTimeout`. */
+  heartbeat?: Duration;
+}
+
+export interface PollOptions {
+  /** Between two checks. Default 1 minute. */
+  every?: Duration;
+  /** Each wait is the one before times this. Default 1. */
+  backoff?: number;
+  /** Then it fails with `PollTimeout`. */
+  timeout?: Duration;
+}
+
+export interface MapOptions {
+  /** Items in work at once. Default: all. */
+  concurrency?: number;
+  /** Failed items that are no failure: a count, or a share such as `"5%"`. Default 0. Their results are `null`. */
+  tolerate?: number | `${number}%`;
 }
 
 export interface SignalOptions<T> {
@@ -59,7 +104,7 @@ export interface RunContext {
   readonly log: Log;
   /** Runs `work` at least once, and keeps what it returned, as JSON. Fails with its error after the last attempt, or
    * `StepTimeout`. */
-  step<T>(name: string, work: (step: StepContext) => T | Promise<T>, options?: StepOptions): Promise<T>;
+  step<T>(name: string, work: (step: StepContext) => T | Promise<T>, options?: StepOptions<T>): Promise<T>;
   /** Waits; costs nothing while it does. */
   sleep(name: string, duration: Duration): Promise<void>;
   sleepUntil(name: string, date: Date | string | number): Promise<void>;
@@ -79,6 +124,28 @@ export interface RunContext {
     options: ChildOptions & { detached: true },
   ): Promise<string>;
   child<I, O>(name: string, workflow: Workflow<I, O>, input: I, options?: ChildOptions): Promise<O>;
+  /** A human decision. Fails with `GateTimeout`. */
+  gate(name: string, options?: GateOptions): Promise<Verdict>;
+  /** Hands a token out through `send`, and waits for it to be used. Fails with `CallbackFailed`, `CallbackTimeout`. */
+  callback<T = Json>(name: string, send: (token: string) => unknown, options?: CallbackOptions): Promise<T>;
+  /** The first value of `check` that is neither `undefined` nor `false`; a check that throws is made again. Fails
+   * with `PollTimeout`. */
+  poll<T>(
+    name: string,
+    check: (step: StepContext) => T | Promise<T>,
+    options?: PollOptions,
+  ): Promise<Exclude<T, undefined | false>>;
+  /** `work` over each item, each in a scope of its own; results in order. Fails with `ToleranceExceeded`. */
+  map<T, R>(
+    name: string,
+    items: readonly T[],
+    work: (run: RunContext, item: T, index: number) => R | Promise<R>,
+    options?: MapOptions,
+  ): Promise<R[]>;
+  /** Ends this run `completed` and goes on as another with a fresh journal. Never returns. */
+  continueAsNew(input?: unknown): never;
+  /** Whether this run began after the code had this gate: lets old runs keep what they have done. */
+  patched(name: string): boolean;
   /** Merges `patch` into the published state, shallowly. */
   setState(patch: object): void;
   /** The time of the last thing that happened to the run: the same on replay. */

@@ -11,7 +11,7 @@
  * - *commands* are what the code asked for in answer; a replay must ask for the same, in the same order.
  */
 import type { RunError } from "./errors.ts";
-import type { Payload } from "./json.ts";
+import type { Json, Payload } from "./json.ts";
 
 export type FinishedStatus = "completed" | "failed" | "cancelled" | "timedOut";
 export type RunStatus = "pending" | "running" | "sleeping" | "waiting" | "paused" | FinishedStatus;
@@ -39,6 +39,10 @@ export interface RunCreated {
   definitionHash?: string;
   definition?: Payload;
   parent?: { runId: string; operation: string };
+  /** The run that continued as this one, the first of the chain, and the signals that it had not consumed. */
+  continuedFrom?: string;
+  firstRunId?: string;
+  signals?: SignalReceived[];
 }
 
 // ——— outside ———
@@ -67,6 +71,52 @@ export interface ChildFinished {
   status: FinishedStatus;
   output?: Payload;
   error?: RunError;
+}
+
+/** A gate's decision: the first one counts. */
+export interface GateDecided {
+  type: "GateDecided";
+  operation: string;
+  decision: Decision;
+}
+export interface Decision {
+  approved: boolean;
+  feedback?: Json;
+  selections?: Json;
+  by?: string;
+}
+/** A callback's token was used: the first outcome counts. */
+export interface CallbackUsed {
+  type: "CallbackUsed";
+  operation: string;
+  output?: Payload;
+  error?: RunError;
+}
+export interface CallbackBeaten {
+  type: "CallbackBeaten";
+  operation: string;
+}
+export interface PauseRequested {
+  type: "PauseRequested";
+  requestId: string;
+  reason?: string;
+  by?: string;
+}
+export interface ResumeRequested {
+  type: "ResumeRequested";
+  requestId: string;
+  reason?: string;
+  by?: string;
+}
+/** A finished run goes on: its history is cut before `cut`, and steps completed after that keep their results,
+ * but for those in `again`. */
+export interface RunRedriven {
+  type: "RunRedriven";
+  requestId: string;
+  cut: number;
+  from?: string;
+  keep: boolean;
+  again: string[];
 }
 
 // ——— leg ———
@@ -119,6 +169,18 @@ export interface StepAttemptFailed {
   error: RunError;
   nextAttemptAt: number;
 }
+/** A condition was checked and does not hold yet; not handed to the code. */
+export interface ConditionUnmet {
+  type: "ConditionUnmet";
+  operation: string;
+  attempt: number;
+  nextAttemptAt: number;
+}
+/** A callback's token has been handed out; not handed to the code. */
+export interface CallbackSent {
+  type: "CallbackSent";
+  operation: string;
+}
 /** The next attempt begins; not handed to the code. */
 export interface StepRetried {
   type: "StepRetried";
@@ -151,6 +213,28 @@ export interface ChildSettled {
   type: "ChildSettled";
   operation: string;
 }
+export interface GateSettled {
+  type: "GateSettled";
+  operation: string;
+}
+export interface GateTimedOut {
+  type: "GateTimedOut";
+  operation: string;
+}
+export interface CallbackSettled {
+  type: "CallbackSettled";
+  operation: string;
+}
+/** No outcome in time, or (`heartbeat`) no heartbeat. */
+export interface CallbackTimedOut {
+  type: "CallbackTimedOut";
+  operation: string;
+  heartbeat?: boolean;
+}
+export interface ConditionTimedOut {
+  type: "ConditionTimedOut";
+  operation: string;
+}
 /** The published state as of its first `count` patches becomes what the code sees. */
 export interface PatchDelivered {
   type: "PatchDelivered";
@@ -179,6 +263,10 @@ export interface StepStarted {
   operation: string;
   name: string;
   parent?: string;
+  /** It has a compensation: should it be cancelled in flight, nobody knows whether there is something to undo. */
+  compensable?: boolean;
+  /** A dry run: its stand-in was given, its work is not done. */
+  skipped?: boolean;
 }
 export interface TimerStarted {
   type: "TimerStarted";
@@ -210,13 +298,49 @@ export interface BranchesStarted {
   operation: string;
   name: string;
   parent?: string;
-  kind: "all" | "any" | "race";
+  kind: "all" | "any" | "race" | "map";
   branches: string[];
 }
 export interface BranchesSettled {
   type: "BranchesSettled";
   operation: string;
   error?: RunError;
+}
+export interface GateOpened {
+  type: "GateOpened";
+  operation: string;
+  name: string;
+  parent?: string;
+  prompt?: string;
+  dueAt?: number;
+}
+export interface CallbackCreated {
+  type: "CallbackCreated";
+  operation: string;
+  name: string;
+  parent?: string;
+  dueAt?: number;
+  heartbeatMs?: number;
+}
+export interface ConditionStarted {
+  type: "ConditionStarted";
+  operation: string;
+  name: string;
+  parent?: string;
+  dueAt?: number;
+}
+/** Undoes the step `of`. */
+export interface CompensationStarted {
+  type: "CompensationStarted";
+  operation: string;
+  name: string;
+  parent?: string;
+  of: string;
+}
+/** The run passed a version gate on the new side. */
+export interface PatchMarked {
+  type: "PatchMarked";
+  name: string;
 }
 /** The operation lost a race, or its fork failed: its result no longer matters. */
 export interface OperationCancelled {
@@ -244,7 +368,24 @@ export interface RunTimedOut {
   error: RunError;
 }
 
-export type OutsideEvent = SignalReceived | CancelRequested | StatePatched | ChildFinished;
+/** The run ends `completed`, and goes on as another with a fresh journal. */
+export interface RunContinued {
+  type: "RunContinued";
+  input?: Payload;
+  nextRunId: string;
+}
+
+export type OutsideEvent =
+  | SignalReceived
+  | CancelRequested
+  | StatePatched
+  | ChildFinished
+  | GateDecided
+  | CallbackUsed
+  | CallbackBeaten
+  | PauseRequested
+  | ResumeRequested
+  | RunRedriven;
 export type LegEvent = LegStarted | LegParked | RunStalled | EffectsDone;
 export type Delivery =
   | StepCompleted
@@ -253,17 +394,33 @@ export type Delivery =
   | SignalDelivered
   | SignalTimedOut
   | ChildSettled
+  | GateSettled
+  | GateTimedOut
+  | CallbackSettled
+  | CallbackTimedOut
+  | ConditionTimedOut
   | PatchDelivered
   | CancelDelivered
   | DeadlineReached;
 /** An owner's facts about steps that the code never sees. */
-export type Bookkeeping = StepAttemptFailed | StepRetried | SignalRejected | LateResultRecorded;
-export type Ending = RunCompleted | RunFailed | RunCancelled | RunTimedOut;
+export type Bookkeeping =
+  | StepAttemptFailed
+  | StepRetried
+  | SignalRejected
+  | LateResultRecorded
+  | ConditionUnmet
+  | CallbackSent;
+export type Ending = RunCompleted | RunFailed | RunCancelled | RunTimedOut | RunContinued;
 export type Command =
   | StepStarted
   | TimerStarted
   | SignalAwaited
   | ChildStarted
+  | GateOpened
+  | CallbackCreated
+  | ConditionStarted
+  | CompensationStarted
+  | PatchMarked
   | BranchesStarted
   | BranchesSettled
   | OperationCancelled

@@ -11,11 +11,13 @@
 import type { Log, StepContext } from "./context.ts";
 import { OperationError, type RunError, StepfoldError, toRunError } from "./errors.ts";
 import type { Command, Delivery, Ending } from "./events.ts";
+import { successorRunId } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { toJson } from "./json.ts";
 import type { RetryPolicy } from "./retry.ts";
-import { Scope, ScopedRun } from "./run.ts";
+import { ScopedRun } from "./run.ts";
 import { type Schema, validate } from "./schema.ts";
+import { Scope } from "./scope.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 /** A step's code and rules: they live in the code, never in the journal. */
@@ -24,6 +26,26 @@ export interface StepWork {
   work: (step: StepContext) => unknown;
   policy: RetryPolicy;
   timeoutMs: number;
+  atMostOnce?: boolean;
+  /** A condition: how long after a check that does not hold the next is made. */
+  again?: (attempt: number) => number;
+}
+
+/** How a completed step is undone. */
+export interface Compensation {
+  name: string;
+  compensate: (output: never) => unknown;
+  policy: RetryPolicy;
+  timeoutMs: number;
+}
+
+/** Thrown through user code by `continueAsNew`. */
+export class Continuation extends Error {
+  readonly input: Json | undefined;
+  constructor(input: Json | undefined) {
+    super("The run goes on as another: let this pass.");
+    this.input = input;
+  }
 }
 
 /** What decides which signal a wait takes. */
@@ -39,6 +61,8 @@ export interface ExecutionOptions {
   dryRun: boolean;
   input: Json | undefined;
   state: JsonObject;
+  /** Version gates that the journal holds. */
+  markers: ReadonlySet<string>;
   /** The longest that a step's attempt may take. */
   legMs: number;
   log: Log;
@@ -58,6 +82,10 @@ export class Execution {
   readonly options: ExecutionOptions;
   readonly steps = new Map<string, StepWork>();
   readonly waits = new Map<string, SignalWait>();
+  /** By step; what has completed is in `#undoable`, in order. */
+  readonly compensations = new Map<string, Compensation>();
+  readonly #undoable: { operation: string; output: Json | undefined }[] = [];
+  readonly #patched = new Map<string, boolean>();
   /** False while replaying: `run.log` is silent. */
   live = false;
   started = false;
@@ -71,6 +99,8 @@ export class Execution {
   onIssued: (() => void) | undefined;
   readonly #pending = new Map<string, Pending>();
   readonly #forks = new Set<string>();
+  /** Compensations in flight: neither a cancel nor the deadline touches them. */
+  readonly #shielded = new Map<string, () => void>();
   #issued: Command[] = [];
   #taken = 0;
   #interruption: "cancelled" | "timedOut" | undefined;
@@ -103,15 +133,39 @@ export class Execution {
               `the output of workflow ${JSON.stringify(this.definition.name)}`,
             );
       const output = toJson(checked, `the output of workflow ${JSON.stringify(this.definition.name)}`);
-      this.#end(undefined, output);
+      this.#end(endingOf(this.#interruption, undefined, output));
     } catch (thrown) {
-      this.#end(toRunError(thrown), undefined);
+      if (thrown instanceof Continuation && this.#interruption === undefined)
+        return this.#end(continued(this.options.inc, thrown.input));
+      const error = thrown instanceof Continuation ? undefined : toRunError(thrown);
+      const ending = endingOf(this.#interruption, error, undefined);
+      await this.#compensate();
+      this.#end(ending);
     }
   }
 
-  #end(error: RunError | undefined, output: Json | undefined): void {
+  /** Undoes what has completed, last first. What cannot be undone stops nothing else from being undone. */
+  async #compensate(): Promise<void> {
+    this.cancelUnder("");
+    for (let done = this.#undoable.pop(); done !== undefined; done = this.#undoable.pop()) {
+      const { operation: of, output } = done;
+      const { name, compensate, policy, timeoutMs } = this.compensations.get(of)!;
+      const operation = `${of}~`;
+      this.steps.set(operation, { name, work: () => compensate(copyOf(output) as never), policy, timeoutMs });
+      this.issue({ type: "CompensationStarted", operation, name, of });
+      await this.#undone(operation);
+    }
+  }
+
+  #undone(operation: string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#shielded.set(operation, resolve);
+    return promise;
+  }
+
+  #end(ending: Ending): void {
     this.ended = true;
-    this.issue(endingOf(this.#interruption, error, output));
+    this.issue(ending);
     const over = new StepfoldError(
       "RunFinished",
       "The workflow function has returned: nothing more can be started.",
@@ -143,7 +197,29 @@ export class Execution {
     await quiet();
   }
 
+  /** A result that came after its operation was settled: the code is not told, but it can be undone (J12). */
+  late(operation: string, output: Json | undefined): void {
+    if (this.compensations.has(operation)) this.#undoable.push({ operation, output });
+  }
+
+  /** Whether the run is on the new side of a version gate. */
+  patched(name: string): boolean {
+    const known = this.#patched.get(name);
+    if (known !== undefined) return known;
+    const isNew = this.live || this.options.markers.has(name);
+    this.#patched.set(name, isNew);
+    if (isNew) this.issue({ type: "PatchMarked", name });
+    return isNew;
+  }
+
   #settle(operation: string, outcome: Outcome): void {
+    const shielded = this.#shielded.get(operation);
+    if (shielded !== undefined) {
+      this.#shielded.delete(operation);
+      return shielded();
+    }
+    if (!("error" in outcome) && this.compensations.has(operation))
+      this.#undoable.push({ operation, output: outcome.value });
     const pending = this.#pending.get(operation);
     if (pending === undefined) return;
     this.#pending.delete(operation);
@@ -213,6 +289,12 @@ export class Execution {
     }
   }
 }
+
+const continued = (inc: string, input: Json | undefined): Ending => ({
+  type: "RunContinued",
+  nextRunId: successorRunId(inc),
+  ...(input === undefined ? {} : { input: { v: input } }),
+});
 
 export const runTimedOut = (): RunError => ({
   code: "RunTimedOut",

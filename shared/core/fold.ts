@@ -10,10 +10,20 @@
  */
 import { type RunError, StepfoldError } from "./errors.ts";
 import type { Entry, FinishedStatus, RunCreated, RunEvent, Usage } from "./events.ts";
-import type { Payload } from "./json.ts";
+import type { Json, Payload } from "./json.ts";
 import { legality } from "./legality.ts";
 import { HEADER_EVENT_BYTES_MAX, WRITE_UNIT_BYTES } from "./limits.ts";
-import type { Effect, Happening, Operation, OperationKind, OperationStatus, RunState } from "./state.ts";
+import { redrive } from "./redrive.ts";
+import {
+  dueAtOf,
+  type Effect,
+  type Happening,
+  isFork,
+  type Operation,
+  type OperationKind,
+  type OperationStatus,
+  type RunState,
+} from "./state.ts";
 
 export interface RunIdentity {
   runId: string;
@@ -35,6 +45,9 @@ export function fold(identity: RunIdentity, entries: readonly Entry[]): RunState
 }
 
 function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunState {
+  const carried = (created.signals ?? []).map(
+    (signal) => [signal.signalId, { ...signal, at: entry.at, sequence: 0, buffered: true }] as const,
+  );
   return {
     runId: identity.runId,
     inc: identity.inc,
@@ -49,8 +62,10 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     open: new Map(),
     timed: new Map(),
     waits: new Map(),
-    signals: new Map(),
-    buffered: new Set(),
+    answered: new Set(),
+    inDoubt: new Set(),
+    signals: new Map(carried),
+    buffered: new Set(carried.map(([id]) => id)),
     requests: new Set(),
     childEnds: new Map(),
     patches: created.state === undefined ? [] : [created.state],
@@ -58,6 +73,10 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     deadlineReached: false,
     effects: new Map(),
     history: [],
+    markers: new Set(),
+    kept: new Map(),
+    redrives: 0,
+    uncompensated: [],
     retryCount: 0,
     usage: usageOfCreation(entry),
   };
@@ -108,7 +127,18 @@ export function closeEntry(state: RunState, entry: Entry): void {
   if (entry.sequence > state.generation && isOwners(entry)) state.progressed = true;
 }
 
-const OUTSIDE = new Set<string>(["SignalReceived", "CancelRequested", "StatePatched", "ChildFinished"]);
+const OUTSIDE = new Set<string>([
+  "SignalReceived",
+  "CancelRequested",
+  "StatePatched",
+  "ChildFinished",
+  "GateDecided",
+  "CallbackUsed",
+  "CallbackBeaten",
+  "PauseRequested",
+  "ResumeRequested",
+  "RunRedriven",
+]);
 const isOwners = (entry: Entry): boolean => !OUTSIDE.has(entry.events[0]?.type ?? "");
 
 /** Applies one event of the open entry. `now` is what the code sees as the time. */
@@ -127,6 +157,8 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
     case "CancelRequested":
       state.requests.add(event.requestId);
       state.cancel ??= { reason: event.reason, by: event.by, at: state.at, delivered: false };
+      // What is to be cancelled must move to be so.
+      state.pause = undefined;
       return;
     case "StatePatched":
       if (state.requests.has(event.requestId)) return;
@@ -142,6 +174,40 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       if (operation?.childRunId === event.childRunId) state.childEnds.set(event.operation, event);
       return;
     }
+
+    case "GateDecided": {
+      const gate = state.open.get(event.operation);
+      if (gate?.kind === "gate" && gate.decision === undefined) {
+        gate.decision = { ...event.decision, at: state.at };
+        state.answered.add(gate.id);
+      }
+      return;
+    }
+    case "CallbackUsed": {
+      const callback = state.open.get(event.operation);
+      if (callback?.kind === "callback" && callback.used === undefined) {
+        callback.used = { at: state.at, output: event.output, error: event.error };
+        state.answered.add(callback.id);
+      }
+      return;
+    }
+    case "CallbackBeaten": {
+      const callback = state.open.get(event.operation);
+      if (callback?.heartbeatMs !== undefined) callback.beatBy = state.at + callback.heartbeatMs;
+      return;
+    }
+    case "PauseRequested":
+      if (state.requests.has(event.requestId)) return;
+      state.requests.add(event.requestId);
+      state.pause ??= { reason: event.reason, by: event.by, at: state.at };
+      return;
+    case "ResumeRequested":
+      if (state.requests.has(event.requestId)) return;
+      state.requests.add(event.requestId);
+      state.pause = undefined;
+      return;
+    case "RunRedriven":
+      return redrive(state, event, now);
 
     case "LegStarted":
       state.phase = "leased";
@@ -164,13 +230,17 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       return;
 
     case "StepCompleted":
-      settle(state, event.operation, "step", "completed", { output: event.output });
+      settle(state, event.operation, undefined, "completed", { output: event.output });
+      if (state.operations.get(event.operation)!.skipped)
+        state.operations.get(event.operation)!.status = "skipped";
       return remember(state, event, now);
-    case "StepFailed":
-      settle(state, event.operation, "step", "failed", { error: event.error });
+    case "StepFailed": {
+      const { kind, of, name } = settle(state, event.operation, undefined, "failed", { error: event.error });
+      if (kind === "compensation") state.uncompensated.push({ operation: of!, name, error: event.error });
       return remember(state, event, now);
+    }
     case "StepAttemptFailed": {
-      const step = opened(state, event.operation, event.type, "step");
+      const step = opened(state, event.operation, event.type);
       step.status = "sleeping";
       step.attemptError = event.error;
       step.nextAttemptAt = event.nextAttemptAt;
@@ -178,14 +248,14 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       return;
     }
     case "StepRetried": {
-      const step = opened(state, event.operation, event.type, "step");
+      const step = opened(state, event.operation, event.type);
       if (event.attempt !== step.attempts + 1)
         throw illegal(state, event.type, `as attempt ${event.attempt} after ${step.attempts}`);
-      step.status = "running";
+      step.status = step.kind === "callback" ? "waiting" : "running";
       step.attempts = event.attempt;
       step.nextAttemptAt = undefined;
-      state.timed.delete(step.id);
-      state.retryCount++;
+      if (dueAtOf(step) === Number.POSITIVE_INFINITY) state.timed.delete(step.id);
+      if (step.attemptError !== undefined) state.retryCount++;
       return;
     }
     case "TimerFired":
@@ -225,6 +295,50 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       });
       return remember(state, event, now);
     }
+    case "GateSettled": {
+      const { decision } = opened(state, event.operation, event.type, "gate");
+      if (decision === undefined)
+        throw illegal(state, event.type, `for ${event.operation}, which is not decided`);
+      const { at: _at, ...verdict } = decision;
+      settle(state, event.operation, "gate", "completed", { output: { v: verdict as Json } });
+      return remember(state, event, now);
+    }
+    case "GateTimedOut":
+      fail(state, event.operation, "gate", "GateTimeout", "Nobody decided in time");
+      return remember(state, event, now);
+    case "CallbackSettled": {
+      const { used } = opened(state, event.operation, event.type, "callback");
+      if (used === undefined)
+        throw illegal(state, event.type, `for ${event.operation}, whose token was not used`);
+      settle(state, event.operation, "callback", used.error ? "failed" : "completed", {
+        output: used.output,
+        error: used.error,
+      });
+      return remember(state, event, now);
+    }
+    case "CallbackTimedOut":
+      fail(
+        state,
+        event.operation,
+        "callback",
+        "CallbackTimeout",
+        event.heartbeat ? "No heartbeat came in time" : "The token was not used in time",
+      );
+      return remember(state, event, now);
+    case "CallbackSent":
+      opened(state, event.operation, event.type, "callback").unsent = false;
+      return;
+    case "ConditionUnmet": {
+      const condition = opened(state, event.operation, event.type, "condition");
+      condition.status = "sleeping";
+      condition.nextAttemptAt = event.nextAttemptAt;
+      condition.attemptError = undefined;
+      state.timed.set(condition.id, condition);
+      return;
+    }
+    case "ConditionTimedOut":
+      fail(state, event.operation, "condition", "PollTimeout", "The condition did not hold in time");
+      return remember(state, event, now);
     case "PatchDelivered":
       if (state.firstUndelivered !== undefined && event.count > state.firstUndelivered) {
         const later = state.lastPatched !== undefined && state.lastPatched >= event.count;
@@ -243,11 +357,16 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
     case "LateResultRecorded":
       if (state.open.has(event.operation))
         throw illegal(state, event.type, `for ${event.operation}, which is not settled`);
-      return;
-
-    case "StepStarted":
-      open(state, event, "step", "running");
+      state.inDoubt.delete(event.operation);
       return remember(state, event, now);
+
+    case "StepStarted": {
+      const step = open(state, event, "step", "running");
+      if (event.compensable) step.compensable = true;
+      if (event.skipped) step.skipped = true;
+      state.kept.delete(event.operation);
+      return remember(state, event, now);
+    }
     case "TimerStarted":
       timed(state, open(state, event, "timer", "sleeping"), event.dueAt);
       return remember(state, event, now);
@@ -264,6 +383,32 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
         settle(state, event.operation, "child", "completed", { output: { v: event.childRunId } });
       return remember(state, event, now);
     }
+    case "GateOpened": {
+      const gate = open(state, event, "gate", "waiting");
+      gate.prompt = event.prompt;
+      if (event.dueAt !== undefined) timed(state, gate, event.dueAt);
+      return remember(state, event, now);
+    }
+    case "CallbackCreated": {
+      const callback = open(state, event, "callback", "waiting");
+      callback.unsent = true;
+      callback.heartbeatMs = event.heartbeatMs;
+      callback.dueAt = event.dueAt;
+      if (event.heartbeatMs !== undefined) callback.beatBy = state.at + event.heartbeatMs;
+      if (dueAtOf(callback) < Number.POSITIVE_INFINITY) state.timed.set(callback.id, callback);
+      return remember(state, event, now);
+    }
+    case "ConditionStarted": {
+      const condition = open(state, event, "condition", "running");
+      if (event.dueAt !== undefined) timed(state, condition, event.dueAt);
+      return remember(state, event, now);
+    }
+    case "CompensationStarted":
+      open(state, event, "compensation", "running").of = event.of;
+      return remember(state, event, now);
+    case "PatchMarked":
+      state.markers.add(event.name);
+      return remember(state, event, now);
     case "BranchesStarted":
       open(state, event, event.kind, "running");
       return remember(state, event, now);
@@ -291,6 +436,10 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       return finish(state, "cancelled", undefined, event.error);
     case "RunTimedOut":
       return finish(state, "timedOut", undefined, event.error);
+    case "RunContinued":
+      state.continuedTo = event.nextRunId;
+      addEffect(state, { id: "successor", kind: "startSuccessor", continued: event });
+      return finish(state, "completed", undefined, undefined);
     default:
       return never(event);
   }
@@ -338,10 +487,10 @@ function opened(state: RunState, id: string, type: string, kind?: OperationKind)
 function settle(
   state: RunState,
   id: string,
-  kind: OperationKind,
+  kind: OperationKind | undefined,
   status: OperationStatus,
   result: Partial<Operation>,
-): void {
+): Operation {
   const operation = opened(state, id, status, kind);
   operation.status = status;
   operation.finishedAt = state.at;
@@ -352,20 +501,33 @@ function settle(
   state.open.delete(id);
   state.timed.delete(id);
   state.waits.delete(id);
+  state.answered.delete(id);
+  return operation;
+}
+
+function fail(state: RunState, id: string, kind: OperationKind, code: string, what: string): void {
+  const { name } = opened(state, id, code, kind);
+  settle(state, id, kind, "failed", {
+    error: { code, name: code, message: `${what}: ${kind} ${JSON.stringify(name)}.`, operation: name },
+  });
 }
 
 function cancelOperation(state: RunState, operation: Operation): void {
+  if (operation.compensable && operation.status === "running") state.inDoubt.add(operation.id);
   const wasChild = operation.kind === "child" ? operation.childRunId : undefined;
   settle(state, operation.id, operation.kind, "cancelled", {});
   if (wasChild !== undefined)
-    addEffect(state, { id: `cancel:${operation.id}`, kind: "cancelChild", childRunId: wasChild });
+    addEffect(state, {
+      id: `cancel:${operation.id}:${state.redrives}`,
+      kind: "cancelChild",
+      childRunId: wasChild,
+    });
 }
 
-/** Leaves forks open: they settle as their branches do. */
+/** Leaves forks open: they settle as their branches do. Compensations are not cancelled. */
 function cancelOpen(state: RunState): void {
   for (const operation of [...state.open.values()]) {
-    if (operation.kind !== "all" && operation.kind !== "any" && operation.kind !== "race")
-      cancelOperation(state, operation);
+    if (!isFork(operation) && operation.kind !== "compensation") cancelOperation(state, operation);
   }
 }
 
@@ -388,11 +550,24 @@ function finish(
   error: RunError | undefined,
 ): void {
   for (const operation of [...state.open.values()]) cancelOperation(state, operation);
+  for (const id of state.inDoubt) {
+    const { name } = state.operations.get(id)!;
+    const message = `The step ${JSON.stringify(name)} was cancelled in flight: nobody knows whether it did its work.`;
+    state.uncompensated.push({
+      operation: id,
+      name,
+      error: { code: "OutcomeUnknown", name: "OutcomeUnknown", message },
+    });
+  }
+  state.inDoubt.clear();
+  state.pause = undefined;
   state.phase = "finished";
   state.lease = undefined;
   state.finished = { status, at: state.at, output, error };
   const parent = state.created.parent;
-  if (parent !== undefined) addEffect(state, { id: "parent", kind: "tellParent", ...parent });
+  // Whoever waits for a run that continues as another waits for that one.
+  if (parent !== undefined && state.continuedTo === undefined)
+    addEffect(state, { id: `parent:${state.redrives}`, kind: "tellParent", ...parent });
 }
 
 function illegal(state: RunState, type: string, where: string): StepfoldError {

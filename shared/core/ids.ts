@@ -1,7 +1,7 @@
 /**
  * Names derived from other names: the same in every process and on every replay. Pure.
  */
-import { createHash } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import { StepfoldError } from "./errors.ts";
 import { NAME_LENGTH_MAX, RUN_ID_LENGTH_MAX } from "./limits.ts";
 
@@ -16,8 +16,34 @@ export const sha256 = (bytes: string | Uint8Array): string =>
 /** The run that an idempotency key starts. */
 export const runIdOfKey = (workflow: string, key: string): string => `k-${digest("key", workflow, key)}`;
 
-/** The run that a child operation starts. */
-export const childRunId = (inc: string, operation: string): string => `c-${digest("child", inc, operation)}`;
+/** The run that a child operation starts: another one after each redrive, but for a detached child. */
+export const childRunId = (inc: string, operation: string, redrives: number): string =>
+  `c-${digest("child", inc, operation, redrives)}`;
+
+/** The run that a run continues as. */
+export const successorRunId = (inc: string): string => `n-${digest("next", inc)}`;
+
+/** Proof of having been given a callback: names the operation, and can be made only by who knows the run's `inc`. */
+export const callbackToken = (runId: string, inc: string, operation: string): string =>
+  `${Buffer.from(JSON.stringify([runId, operation])).toString("base64url")}.${digest("callback", inc, operation)}`;
+
+/** Whether a text is that callback's token, in a time that tells nothing of how much of it is right. */
+export function isCallbackToken(given: string, runId: string, inc: string, operation: string): boolean {
+  const [left, right] = [given, callbackToken(runId, inc, operation)].map((text) => Buffer.from(text));
+  return left!.length === right!.length && timingSafeEqual(left!, right!);
+}
+
+/** Which operation a token names, without a proof, or `undefined` for what is no token. */
+export function tokenTarget(token: string): { runId: string; operation: string } | undefined {
+  try {
+    const [target = ""] = token.split(".");
+    const [runId, operation] = JSON.parse(Buffer.from(target, "base64url").toString("utf8")) as unknown[];
+    const isTarget = typeof runId === "string" && typeof operation === "string" && isRunId(runId);
+    return isTarget ? { runId, operation } : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** What a step's work may hand to other services: the same for each attempt of one step, and for no other step. */
 export const idempotencyKeyOf = (inc: string, operation: string): string => digest("step", inc, operation);

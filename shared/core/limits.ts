@@ -68,3 +68,5 @@ export const LEG_CLOSING_MS = 1_000;
 export const WAKE_LOOK_MS = 300;
 /** Runs whose journal a process keeps for further appends from outside. */
 export const KNOWN_RUNS_MAX = 200;
+/** However a poll backs off, it checks at least this often. */
+export const POLL_EVERY_MS_MAX = 86_400_000;

@@ -7,7 +7,7 @@
 import { StepfoldError } from "./errors.ts";
 import type { Command, Delivery } from "./events.ts";
 import type { Execution, Outcome } from "./execution.ts";
-import type { JsonObject, Payload } from "./json.ts";
+import type { Json, JsonObject, Payload } from "./json.ts";
 import type { Happening, RunState } from "./state.ts";
 
 /** The code does otherwise than the journal. Its data: `operation`, `recorded`, `found`. */
@@ -23,7 +23,7 @@ export class NonDeterminism extends StepfoldError {
 
 export interface Hydrate {
   outcome(event: Delivery): Outcome | Promise<Outcome>;
-  payload(payload: Payload): Promise<unknown>;
+  payload(payload: Payload | undefined): Promise<unknown>;
 }
 
 /** Goes through `state.history` from `from`, and answers how far it came (all of it). */
@@ -53,6 +53,11 @@ async function replayOne(
       if (!execution.started) await execution.start(now);
       return;
     case "StatePatched":
+    case "RunRedriven":
+      return;
+    case "LateResultRecorded":
+      if (event.error === undefined)
+        execution.late(event.operation, (await hydrate.payload(event.output)) as Json | undefined);
       return;
     case "PatchDelivered":
       nothingIssued(execution, event.type);
@@ -65,6 +70,11 @@ async function replayOne(
     case "SignalDelivered":
     case "SignalTimedOut":
     case "ChildSettled":
+    case "GateSettled":
+    case "GateTimedOut":
+    case "CallbackSettled":
+    case "CallbackTimedOut":
+    case "ConditionTimedOut":
     case "CancelDelivered":
     case "DeadlineReached":
       nothingIssued(execution, `${event.type} of ${"operation" in event ? event.operation : "the run"}`);
@@ -111,7 +121,7 @@ function same(recorded: Command, found: Command): boolean {
   if (recorded.type === "BranchesStarted" && found.type === "BranchesStarted")
     return recorded.kind === found.kind && recorded.branches.join("\n") === found.branches.join("\n");
   if (recorded.type === "ChildStarted" && found.type === "ChildStarted")
-    return recorded.workflow === found.workflow && recorded.childRunId === found.childRunId;
+    return recorded.workflow === found.workflow;
   return true;
 }
 
@@ -122,6 +132,12 @@ const KIND_OF: Record<Command["type"], string> = {
   TimerStarted: "timer",
   SignalAwaited: "signal",
   ChildStarted: "child",
+  GateOpened: "gate",
+  CallbackCreated: "callback",
+  ConditionStarted: "condition",
+  CompensationStarted: "compensation",
+  PatchMarked: "version gate",
+  RunContinued: "the run's continuation",
   BranchesStarted: "fork",
   BranchesSettled: "the end of fork",
   OperationCancelled: "the cancelling of",

@@ -8,42 +8,30 @@ import type {
   Branches,
   BranchResult,
   BranchResults,
+  CallbackOptions,
   ChildOptions,
+  GateOptions,
   Log,
+  MapOptions,
+  PollOptions,
   RunContext,
   SignalOptions,
   StepContext,
   StepOptions,
+  Verdict,
 } from "./context.ts";
 import { type Duration, durationMs } from "./duration.ts";
-import { OperationError, type RunError, StepfoldError, toRunError } from "./errors.ts";
-import type { Execution } from "./execution.ts";
-import { checkName, childRunId, digest } from "./ids.ts";
+import { type RunError, StepfoldError, toRunError } from "./errors.ts";
+import { Continuation, type Execution } from "./execution.ts";
+import { type ForkKind, joined, mapped, toleratedOf } from "./forks.ts";
+import { callbackToken, checkName, childRunId, digest } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { toJson } from "./json.ts";
-import { STEP_TIMEOUT_MS } from "./limits.ts";
-import { retryPolicy } from "./retry.ts";
+import { POLL_EVERY_MS_MAX, STEP_TIMEOUT_MS } from "./limits.ts";
+import { type RetryPolicy, retryPolicy } from "./retry.ts";
+import { Scope } from "./scope.ts";
 import type { AnyWorkflow, Workflow } from "./workflow.ts";
 import { checkStepTimeout, isWorkflow } from "./workflow.ts";
-
-export class Scope {
-  readonly prefix: string;
-  /** The fork that this scope is a branch of. */
-  readonly parent: string | undefined;
-  closed = false;
-  #count = 0;
-
-  constructor(prefix: string, parent: string | undefined) {
-    this.prefix = prefix;
-    this.parent = parent;
-  }
-
-  next(): string {
-    return `${this.prefix}${++this.#count}`;
-  }
-}
-
-type ForkKind = "all" | "any" | "race";
 
 export class ScopedRun implements RunContext {
   readonly #execution: Execution;
@@ -80,16 +68,52 @@ export class ScopedRun implements RunContext {
       : { operation, name, parent: this.#scope.parent };
   }
 
-  step<T>(name: string, work: (step: StepContext) => T | Promise<T>, options: StepOptions = {}): Promise<T> {
+  step<T>(
+    name: string,
+    work: (step: StepContext) => T | Promise<T>,
+    options: StepOptions<T> = {},
+  ): Promise<T> {
     return unwatched(() => this.#step(name, work, options));
   }
 
-  #step<T>(name: string, work: (step: StepContext) => T | Promise<T>, options: StepOptions): Promise<T> {
+  #step<T>(name: string, work: (step: StepContext) => T | Promise<T>, options: StepOptions<T>): Promise<T> {
     if (typeof work !== "function")
       throw new StepfoldError(
         "InvalidOptions",
         `Expected step ${JSON.stringify(name)} to have a function, got ${typeof work}.`,
       );
+    const { policy, timeoutMs } = this.#rules(options, name);
+    const begun = this.#begin(name);
+    const { compensate, atMostOnce, dryRun } = options;
+    const skipped = this.dryRun && dryRun !== undefined;
+    this.#execution.steps.set(begun.operation, {
+      name,
+      work: skipped ? () => dryRun() : work,
+      policy: atMostOnce ? { ...policy, maxAttempts: 1 } : policy,
+      timeoutMs,
+      ...(atMostOnce ? { atMostOnce } : {}),
+    });
+    if (compensate !== undefined && !skipped)
+      this.#execution.compensations.set(begun.operation, {
+        name,
+        compensate: compensate as (output: never) => unknown,
+        policy,
+        timeoutMs,
+      });
+    this.#execution.issue({
+      type: "StepStarted",
+      ...begun,
+      ...(compensate !== undefined && !skipped ? { compensable: true } : {}),
+      ...(skipped ? { skipped } : {}),
+    });
+    return this.#execution.pend<T>(begun.operation, this.#scope);
+  }
+
+  /** A step's own rules over its workflow's. */
+  #rules(
+    options: Pick<StepOptions, "retry" | "timeout">,
+    name: string,
+  ): { policy: RetryPolicy; timeoutMs: number } {
     const { options: defaults } = this.#execution.definition;
     const workflowRetry =
       defaults.maxRetries === undefined
@@ -100,10 +124,119 @@ export class ScopedRun implements RunContext {
     const timeoutMs =
       timeout === undefined ? Math.min(STEP_TIMEOUT_MS, this.#execution.options.legMs) : durationMs(timeout);
     checkStepTimeout(timeoutMs, this.#execution.options.legMs, `of ${JSON.stringify(name)}`);
+    return { policy, timeoutMs };
+  }
+
+  gate(name: string, options: GateOptions = {}): Promise<Verdict> {
+    return unwatched(async () => {
+      const dueAt = this.#dueAt(options.timeout);
+      const begun = this.#begin(name);
+      const prompt = options.prompt === undefined ? {} : { prompt: String(options.prompt) };
+      this.#execution.issue({ type: "GateOpened", ...begun, ...prompt, ...dueAt });
+      return this.#execution.pend<Verdict>(begun.operation, this.#scope);
+    });
+  }
+
+  callback<T = Json>(
+    name: string,
+    send: (token: string) => unknown,
+    options: CallbackOptions = {},
+  ): Promise<T> {
+    return unwatched(async () => {
+      if (typeof send !== "function")
+        throw new StepfoldError(
+          "InvalidOptions",
+          `Expected callback ${JSON.stringify(name)} to have a function that sends the token, got ${typeof send}.`,
+        );
+      const dueAt = this.#dueAt(options.timeout);
+      const heartbeat = options.heartbeat === undefined ? {} : { heartbeatMs: durationMs(options.heartbeat) };
+      const { policy, timeoutMs } = this.#rules({}, name);
+      const begun = this.#begin(name);
+      const { runId, inc } = this.#execution.options;
+      const token = callbackToken(runId, inc, begun.operation);
+      const work = async () => void (await send(token));
+      this.#execution.steps.set(begun.operation, { name, work, policy, timeoutMs });
+      this.#execution.issue({ type: "CallbackCreated", ...begun, ...heartbeat, ...dueAt });
+      return this.#execution.pend<T>(begun.operation, this.#scope);
+    });
+  }
+
+  poll<T>(
+    name: string,
+    check: (step: StepContext) => T | Promise<T>,
+    options: PollOptions = {},
+  ): Promise<Exclude<T, undefined | false>> {
+    return unwatched(async () => {
+      if (typeof check !== "function")
+        throw new StepfoldError(
+          "InvalidOptions",
+          `Expected poll ${JSON.stringify(name)} to have a function that checks, got ${typeof check}.`,
+        );
+      const everyMs = durationMs(options.every ?? "1m");
+      const backoff = options.backoff ?? 1;
+      if (!(backoff >= 1))
+        throw new StepfoldError(
+          "InvalidOptions",
+          `Expected the backoff of poll ${JSON.stringify(name)} to be at least 1, got ${backoff}.`,
+        );
+      const again = (attempt: number) =>
+        Math.min(Math.round(everyMs * backoff ** (attempt - 1)), POLL_EVERY_MS_MAX);
+      const dueAt = this.#dueAt(options.timeout);
+      const { policy, timeoutMs } = this.#rules({}, name);
+      const begun = this.#begin(name);
+      this.#execution.steps.set(begun.operation, { name, work: check, policy, timeoutMs, again });
+      this.#execution.issue({ type: "ConditionStarted", ...begun, ...dueAt });
+      return this.#execution.pend<Exclude<T, undefined | false>>(begun.operation, this.#scope);
+    });
+  }
+
+  #dueAt(timeout: Duration | undefined): { dueAt?: number } {
+    return timeout === undefined ? {} : { dueAt: this.#execution.now + durationMs(timeout) };
+  }
+
+  continueAsNew(input?: unknown): never {
+    throw new Continuation(toJson(input, "the input of continueAsNew"));
+  }
+
+  patched(name: string): boolean {
+    return this.#execution.patched(checkName(name, "a version gate's name"));
+  }
+
+  map<T, R>(
+    name: string,
+    items: readonly T[],
+    work: (run: RunContext, item: T, index: number) => R | Promise<R>,
+    options: MapOptions = {},
+  ): Promise<R[]> {
+    return unwatched(() => this.#map(name, items, work, options));
+  }
+
+  async #map<T, R>(
+    name: string,
+    items: readonly T[],
+    work: (run: RunContext, item: T, index: number) => R | Promise<R>,
+    options: MapOptions,
+  ): Promise<R[]> {
+    if (!Array.isArray(items) || typeof work !== "function")
+      throw new StepfoldError(
+        "InvalidOptions",
+        `Expected map ${JSON.stringify(name)} to have an array and a function, got ${typeof items} and ${typeof work}.`,
+      );
+    const tolerated = toleratedOf(name, items.length, options.tolerate ?? 0);
     const begun = this.#begin(name);
-    this.#execution.steps.set(begun.operation, { name, work, policy, timeoutMs });
-    this.#execution.issue({ type: "StepStarted", ...begun });
-    return this.#execution.pend<T>(begun.operation, this.#scope);
+    this.#execution.issue({ type: "BranchesStarted", ...begun, kind: "map", branches: [] });
+    this.#execution.openFork(begun.operation);
+    const scopes = items.map((_item, index) => new Scope(`${begun.operation}/${index}/`, begun.operation));
+    const one = async (index: number): Promise<R> =>
+      work(new ScopedRun(this.#execution, scopes[index]!), items[index] as T, index);
+    try {
+      const results = await mapped(items.length, one, options.concurrency ?? items.length, tolerated, name);
+      this.#closeFork(begun.operation, scopes);
+      return results;
+    } catch (thrown) {
+      this.#closeFork(begun.operation, scopes, toRunError(thrown));
+      throw thrown;
+    }
   }
 
   sleep(name: string, duration: Duration): Promise<void> {
@@ -160,7 +293,7 @@ export class ScopedRun implements RunContext {
       );
     const json = toJson(input, `the input of child ${JSON.stringify(name)}`);
     const begun = this.#begin(name);
-    const runId = childRunId(this.#execution.options.inc, begun.operation);
+    const runId = childRunId(this.#execution.options.inc, begun.operation, 0);
     this.#execution.issue({
       type: "ChildStarted",
       ...begun,
@@ -262,31 +395,6 @@ function unwatched<T>(start: () => Promise<T>): Promise<T> {
   const promise = (async () => start())();
   promise.catch(() => {});
   return promise;
-}
-
-async function joined(
-  kind: ForkKind,
-  name: string,
-  keys: string[],
-  running: Promise<unknown>[],
-): Promise<unknown> {
-  if (kind === "race") return Promise.race(running);
-  if (kind === "all") {
-    const results = await Promise.all(running);
-    return Object.fromEntries(keys.map((key, index) => [key, results[index]]));
-  }
-  try {
-    return await Promise.any(running);
-  } catch (thrown) {
-    const causes = thrown instanceof AggregateError ? thrown.errors.map((error) => toRunError(error)) : [];
-    const data = Object.fromEntries(keys.map((key, index) => [key, { ...causes[index] } as unknown as Json]));
-    throw new OperationError({
-      code: "AllFailed",
-      name: "AllFailed",
-      message: `Every branch of ${JSON.stringify(name)} failed.`,
-      data,
-    });
-  }
 }
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -7,10 +7,14 @@ import type {
   ChildFinished,
   ChildStarted,
   Command,
+  Decision,
   Delivery,
   FinishedStatus,
+  LateResultRecorded,
   LegStarted,
+  RunContinued,
   RunCreated,
+  RunRedriven,
   RunStalled,
   RunStatus,
   StatePatched,
@@ -19,7 +23,19 @@ import type {
 import type { Payload } from "./json.ts";
 import type { Phase } from "./legality.ts";
 
-export type OperationKind = "step" | "timer" | "signal" | "child" | "all" | "any" | "race";
+export type OperationKind =
+  | "step"
+  | "timer"
+  | "signal"
+  | "gate"
+  | "callback"
+  | "condition"
+  | "child"
+  | "map"
+  | "all"
+  | "any"
+  | "race"
+  | "compensation";
 export type OperationStatus =
   | "pending"
   | "running"
@@ -27,6 +43,7 @@ export type OperationStatus =
   | "waiting"
   | "completed"
   | "failed"
+  | "skipped"
   | "cancelled";
 
 export interface Operation {
@@ -49,6 +66,20 @@ export interface Operation {
   attemptError?: RunError;
   childRunId?: string;
   signalId?: string;
+  /** A gate's question, and its answer once it came. */
+  prompt?: string;
+  decision?: Decision & { at: number };
+  /** A callback's outcome, once its token was used. */
+  used?: { at: number; output?: Payload; error?: RunError };
+  /** A callback's longest silence, and when it would be broken. */
+  heartbeatMs?: number;
+  beatBy?: number;
+  /** A callback whose token has not been handed out yet. */
+  unsent?: boolean;
+  compensable?: boolean;
+  skipped?: boolean;
+  /** The step that a compensation undoes. */
+  of?: string;
 }
 
 export interface Signal {
@@ -65,11 +96,12 @@ export interface Signal {
 export type Effect =
   | { id: string; kind: "startChild"; command: ChildStarted }
   | { id: string; kind: "cancelChild"; childRunId: string }
+  | { id: string; kind: "startSuccessor"; continued: RunContinued }
   | { id: string; kind: "tellParent"; runId: string; operation: string };
 
 /** What a replay goes through, in order, with the time that the code saw. */
 export interface Happening {
-  event: Delivery | Command | LegStarted | StatePatched;
+  event: Delivery | Command | LegStarted | StatePatched | LateResultRecorded | RunRedriven;
   now: number;
 }
 
@@ -95,10 +127,22 @@ export interface RunState {
   timed: Map<string, Operation>;
   /** Of those, the ones that wait for a signal. */
   waits: Map<string, Operation>;
+  /** Gates and callbacks whose answer is there, and the code has not been told. */
+  answered: Set<string>;
+  /** Compensable steps that were cancelled in flight. */
+  inDoubt: Set<string>;
   signals: Map<string, Signal>;
   /** Ids of buffered signals, in order of arrival. */
   buffered: Set<string>;
   requests: Set<string>;
+  pause?: { reason?: string; by?: string; at: number };
+  /** Version gates that the run has passed on the new side. */
+  markers: Set<string>;
+  /** Results of completed steps that a redrive keeps, until the code asks for them again. */
+  kept: Map<string, Operation>;
+  redrives: number;
+  uncompensated: { operation: string; name: string; error: RunError }[];
+  continuedTo?: string;
   /** Children's ends, by operation, that the code has not been told. */
   childEnds: Map<string, ChildFinished>;
   /** The published state, as the patches that make it up: its first value, the code's own, and those from outside. */
@@ -120,6 +164,7 @@ export interface RunState {
 /** The listed status (api.md): a fact of the state alone. */
 export function statusOf(state: RunState): RunStatus {
   if (state.finished) return state.finished.status;
+  if (state.pause) return "paused";
   if (state.phase === "created") return "pending";
   if (state.phase === "leased") return "running";
   let sleeping = false;
@@ -132,7 +177,7 @@ export function statusOf(state: RunState): RunStatus {
 
 /** The earliest time at which the run has something to do by itself, if any. */
 export function wakeAtOf(state: RunState): number | undefined {
-  if (state.finished) return undefined;
+  if (state.finished || state.pause) return undefined;
   if (state.generation === 0) return state.created.startAt;
   // Once it is to be cancelled, its deadline is over: what cleans up may take longer.
   const isBound = !state.deadlineReached && state.cancel === undefined;
@@ -145,5 +190,22 @@ export function wakeAtOf(state: RunState): number | undefined {
 }
 
 /** When a timed operation has something to do. */
-export const dueAtOf = (operation: Operation): number =>
-  operation.nextAttemptAt ?? operation.dueAt ?? Number.POSITIVE_INFINITY;
+export const dueAtOf = ({ nextAttemptAt, dueAt, beatBy }: Operation): number =>
+  Math.min(
+    nextAttemptAt ?? Number.POSITIVE_INFINITY,
+    dueAt ?? Number.POSITIVE_INFINITY,
+    beatBy ?? Number.POSITIVE_INFINITY,
+  );
+
+/** Operations that hold others and have no work of their own. */
+export const isFork = ({ kind }: Operation): boolean =>
+  kind === "all" || kind === "any" || kind === "race" || kind === "map";
+
+/** Operations whose work runs in legs, by attempts. */
+export const isWork = ({ kind }: Operation): boolean =>
+  kind === "step" || kind === "condition" || kind === "compensation";
+
+/** Whether an attempt of it should be in flight. */
+export const needsAttempt = (operation: Operation): boolean =>
+  (isWork(operation) && operation.status === "running") ||
+  (operation.unsent === true && operation.nextAttemptAt === undefined);

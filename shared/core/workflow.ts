@@ -5,6 +5,7 @@
 import type { RunContext } from "./context.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { StepfoldError } from "./errors.ts";
+import type { FlowGraph } from "./flow/graph.ts";
 import { checkName } from "./ids.ts";
 import { LEG_MS } from "./limits.ts";
 import { type RetryOptions, retryPolicy } from "./retry.ts";
@@ -38,6 +39,9 @@ export interface Workflow<I = unknown, O = unknown> {
   readonly version: number;
   readonly options: WorkflowOptions<I, O>;
   readonly handler: Handler<I, O>;
+  /** Of a declared flow: its structure, as a hash and to draw. */
+  readonly definitionHash?: string;
+  readonly graph?: FlowGraph;
 }
 
 /** Any workflow, whatever its input and output. */

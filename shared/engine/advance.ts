@@ -41,7 +41,8 @@ export async function advance(engine: Engine, body: string): Promise<void> {
   if (run.state.finished !== undefined) return closeFinished(engine, run);
   const heldUntil = leaseEnd(engine, run);
   if (heldUntil !== undefined) return sendWake(engine, { runId: wake.runId, inc: wake.inc, at: heldUntil });
-  if (isActionable(run, engine.clock.now(), engine.settings.codeHash)) return runLeg(engine, run, wake);
+  const stalledUnder = wake.retryStalled ? "" : engine.settings.codeHash;
+  if (isActionable(run, engine.clock.now(), stalledUnder)) return runLeg(engine, run, wake);
   await moveOn(engine, run, wake);
   engine.residents.keep(wake.runId, run);
 }

@@ -4,6 +4,11 @@
  */
 
 import type {
+  CallbackSettled,
+  CallbackTimedOut,
+  ConditionTimedOut,
+  GateSettled,
+  GateTimedOut,
   SignalDelivered,
   SignalRejected,
   SignalTimedOut,
@@ -14,7 +19,14 @@ import type { Execution, SignalWait } from "../core/execution.ts";
 import type { Json } from "../core/json.ts";
 import { toJson } from "../core/json.ts";
 import { validate } from "../core/schema.ts";
-import { dueAtOf, type Operation, type RunState, type Signal, wakeAtOf } from "../core/state.ts";
+import {
+  dueAtOf,
+  needsAttempt,
+  type Operation,
+  type RunState,
+  type Signal,
+  wakeAtOf,
+} from "../core/state.ts";
 import type { Resident } from "./residents.ts";
 
 /** Whether a claim would find something to do. */
@@ -27,9 +39,11 @@ export function isActionable(
   if (state.finished !== undefined) return false;
   if (state.stalled?.codeHash === codeHash) return false;
   if (state.phase === "leased" || state.stalled !== undefined) return true;
+  if (state.pause !== undefined) return false;
   if (state.cancel !== undefined && !state.cancel.delivered) return true;
   if (state.phase === "created") return (state.created.startAt ?? 0) <= now;
-  if (state.firstUndelivered !== undefined || state.childEnds.size > 0) return true;
+  if (state.firstUndelivered !== undefined || state.childEnds.size > 0 || state.answered.size > 0)
+    return true;
   if ([...state.effects.keys()].some((id) => !effectsDone.has(id))) return true;
   if (state.open.size === 0 || hasIdleStep(state)) return true;
   if ((wakeAtOf(state) ?? Number.POSITIVE_INFINITY) <= now) return true;
@@ -38,8 +52,7 @@ export function isActionable(
 
 /** A step that was handed over by a leg that had no time left for it. */
 function hasIdleStep(state: RunState): boolean {
-  for (const operation of state.open.values())
-    if (operation.kind === "step" && operation.status === "running") return true;
+  for (const operation of state.open.values()) if (needsAttempt(operation)) return true;
   return false;
 }
 
@@ -50,16 +63,45 @@ function hasCandidate(state: RunState): boolean {
   return false;
 }
 
+export type Due =
+  | TimerFired
+  | SignalTimedOut
+  | GateTimedOut
+  | CallbackTimedOut
+  | ConditionTimedOut
+  | StepRetried;
+
 /** The earliest timed operation that is due: ties go to the one that was started first. */
-export function due(state: RunState, now: number): TimerFired | SignalTimedOut | StepRetried | undefined {
+export function due(state: RunState, now: number): Due | undefined {
   let first: Operation | undefined;
   for (const operation of state.timed.values())
     if (dueAtOf(operation) <= now && (first === undefined || dueAtOf(operation) < dueAtOf(first)))
       first = operation;
-  if (first === undefined) return undefined;
-  if (first.kind === "timer") return { type: "TimerFired", operation: first.id };
-  if (first.kind === "signal") return { type: "SignalTimedOut", operation: first.id };
-  return { type: "StepRetried", operation: first.id, attempt: first.attempts + 1 };
+  return first === undefined ? undefined : dueEvent(first, now);
+}
+
+function dueEvent(operation: Operation, now: number): Due {
+  const { id, kind, attempts, dueAt, beatBy } = operation;
+  const isOver = dueAt !== undefined && dueAt <= now;
+  if (kind === "timer") return { type: "TimerFired", operation: id };
+  if (kind === "signal") return { type: "SignalTimedOut", operation: id };
+  if (kind === "gate") return { type: "GateTimedOut", operation: id };
+  if (kind === "condition" && isOver) return { type: "ConditionTimedOut", operation: id };
+  if (kind === "callback" && isOver) return { type: "CallbackTimedOut", operation: id };
+  if (kind === "callback" && beatBy !== undefined && beatBy <= now)
+    return { type: "CallbackTimedOut", operation: id, heartbeat: true };
+  return { type: "StepRetried", operation: id, attempt: attempts + 1 };
+}
+
+/** The first gate or callback that has its answer, unless the answer came after its time. */
+export function answered(state: RunState): GateSettled | CallbackSettled | undefined {
+  for (const id of state.answered) {
+    const { kind, decision, used, dueAt } = state.open.get(id)!;
+    const at = decision?.at ?? used?.at ?? 0;
+    if (dueAt !== undefined && at > dueAt) continue;
+    return { type: kind === "gate" ? "GateSettled" : "CallbackSettled", operation: id };
+  }
+  return undefined;
 }
 
 export type SignalDecision = { event: SignalDelivered; value: Json | undefined } | { event: SignalRejected };

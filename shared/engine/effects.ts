@@ -6,10 +6,10 @@ import { StepfoldError } from "../core/errors.ts";
 import type { ChildFinished, ChildStarted } from "../core/events.ts";
 import type { Effect, RunState } from "../core/state.ts";
 import { requestCancel } from "./control.ts";
-import { readPayload } from "./load.ts";
+import { loadRun, readPayload } from "./load.ts";
 import { appendOutside } from "./outside.ts";
 import type { Engine } from "./settings.ts";
-import { start } from "./start.ts";
+import { start, startSuccessor } from "./start.ts";
 
 /** Does one effect. It may have been done before. */
 export async function perform(engine: Engine, state: RunState, effect: Effect): Promise<void> {
@@ -20,6 +20,8 @@ export async function perform(engine: Engine, state: RunState, effect: Effect): 
       return cancelChild(engine, effect.childRunId, state.runId);
     case "tellParent":
       return tellParent(engine, state, effect);
+    case "startSuccessor":
+      return startSuccessor(engine, state, effect.continued);
   }
 }
 
@@ -59,6 +61,8 @@ async function cancelChild(engine: Engine, childRunId: string, by: string): Prom
   } catch (error) {
     if (!(error instanceof StepfoldError) || (error.code !== "RunFinished" && error.code !== "RunNotFound"))
       throw error;
+    const child = await loadRun(engine, childRunId, { consistent: true });
+    if (child?.state.continuedTo !== undefined) await cancelChild(engine, child.state.continuedTo, by);
   }
 }
 
@@ -70,7 +74,7 @@ async function tellParent(
   const { status, output, error } = state.finished!;
   const end: ChildFinished = {
     type: "ChildFinished",
-    childRunId: state.runId,
+    childRunId: state.created.firstRunId ?? state.runId,
     operation: effect.operation,
     status,
   };

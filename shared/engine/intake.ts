@@ -87,7 +87,25 @@ async function receiveForRun(
   return [];
 }
 
+/** The run goes on as another: its signals are for that one. */
+class ContinuedAs extends Error {
+  readonly runId: string;
+  constructor(runId: string) {
+    super(`The run continues as ${runId}.`);
+    this.runId = runId;
+  }
+}
+
 async function appendSignals(engine: Engine, runId: string, signals: SignalBody[]): Promise<void> {
+  try {
+    await appendHere(engine, runId, signals);
+  } catch (error) {
+    if (!(error instanceof ContinuedAs)) throw error;
+    await appendSignals(engine, error.runId, signals);
+  }
+}
+
+async function appendHere(engine: Engine, runId: string, signals: SignalBody[]): Promise<void> {
   await appendOutside(engine, runId, (state) => {
     const events = new Map<string, SignalReceived>();
     for (const { signalId, name, payload } of signals)
@@ -98,6 +116,7 @@ async function appendSignals(engine: Engine, runId: string, signals: SignalBody[
           name,
           ...(payload === undefined ? {} : { payload }),
         });
+    if (state.continuedTo !== undefined && events.size > 0) throw new ContinuedAs(state.continuedTo);
     if (state.finished !== undefined && events.size > 0)
       throw new StepfoldError("RunFinished", `The run ${runId} is finished.`, { runId });
     return {

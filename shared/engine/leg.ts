@@ -8,16 +8,24 @@
  * 4. It hands over before a step that no longer fits into its time (J11).
  */
 import { LeaseLost, type RunError } from "../core/errors.ts";
-import type { Command, Delivery, RunEvent } from "../core/events.ts";
+import type {
+  CallbackSettled,
+  ChildStarted,
+  Command,
+  Delivery,
+  GateSettled,
+  RunEvent,
+  StepCompleted,
+} from "../core/events.ts";
 import { Execution, type Outcome, runTimedOut } from "../core/execution.ts";
-import { idempotencyKeyOf } from "../core/ids.ts";
+import { childRunId, idempotencyKeyOf } from "../core/ids.ts";
 import type { Json } from "../core/json.ts";
 import { AWAIT_IN_LEG_MS, ENTRY_BYTES_MAX, LEG_CLOSING_MS, TAIL_READ_MS } from "../core/limits.ts";
 import { mergedState, NonDeterminism, replay } from "../core/replay.ts";
 import { retryDelayMs } from "../core/retry.ts";
-import { type Operation, wakeAtOf } from "../core/state.ts";
-import { type AttemptResult, Attempts } from "./attempts.ts";
-import { due, matchSignal } from "./decide.ts";
+import { isFork, needsAttempt, type Operation, wakeAtOf } from "../core/state.ts";
+import { type Attempt, type AttemptResult, Attempts } from "./attempts.ts";
+import { answered, due, matchSignal } from "./decide.ts";
 import { Draft } from "./draft.ts";
 import { perform } from "./effects.ts";
 import { catchUp, externalized, loadRun, payloadOf, readPayload } from "./load.ts";
@@ -34,10 +42,13 @@ export class Leg {
   readonly #until: number;
   readonly #results: AttemptResult[] = [];
   readonly #passed = new Set<string>();
+  readonly #kept: StepCompleted[] = [];
   #execution!: Execution;
   #draft: Draft | undefined;
   #generation: number | undefined;
   #handover = false;
+  /** A pause keeps attempts from beginning. */
+  #heldBack = false;
   #closed = false;
   #poked = false;
   #notify: (() => void) | undefined;
@@ -90,6 +101,8 @@ export class Leg {
   /** A port has failed: the lease is given up, so that whoever comes next need not wait for its end. */
   async #giveUp(): Promise<void> {
     if (this.#generation === undefined || this.#run.state.finished !== undefined) return;
+    // Attempts in flight may still do their work: whoever comes next must see that this leg never parked.
+    if (this.#attempts.size > 0) return;
     this.#closed = true;
     try {
       const fresh = await loadRun(this.#engine, this.#run.state.runId, { consistent: true });
@@ -130,6 +143,8 @@ export class Leg {
         name: "WorkflowNotFound",
         message: `This code has no workflow ${JSON.stringify(workflow)} of version ${version}. Put it back, or let the run go on elsewhere.`,
       };
+    const mismatch = otherDefinition(state.created.definitionHash, definition.definitionHash);
+    if (mismatch !== undefined) return mismatch;
     if (endsUnstarted(this.#run)) return undefined;
     try {
       await this.#replay(this.#run.execution ?? (await this.#newExecution(definition)));
@@ -152,6 +167,7 @@ export class Leg {
         created.state === undefined
           ? {}
           : await mergedState([created.state], { payload: (payload) => readPayload(this.#engine, payload) }),
+      markers: state.markers,
       legMs: this.#engine.settings.legMs - LEG_CLOSING_MS,
       log: this.#engine.log,
     });
@@ -182,7 +198,8 @@ export class Leg {
   async #claim(cause: string | undefined, stalled: RunError | undefined): Promise<void> {
     const { state } = this.#run;
     const { owner, codeHash } = this.#engine.settings;
-    const crashed = state.phase === "leased" && !state.progressed ? runningSteps(this.#run) : [];
+    const interrupted = state.phase === "leased" ? runningSteps(this.#run) : [];
+    const isPoison = !state.progressed;
     const draft = this.#open();
     draft.push({
       type: "LegStarted",
@@ -195,7 +212,8 @@ export class Leg {
     if (stalled !== undefined) return this.#stall(stalled);
     if (this.#execution === undefined) return this.#endUnstarted();
     if (!this.#execution.started) await this.#execution.start(draft.seen);
-    for (const operation of crashed) await this.#crashed(operation.id);
+    for (const { id } of interrupted)
+      if (isPoison || this.#execution.steps.get(id)?.atMostOnce) await this.#crashed(id);
   }
 
   async #stall(error: RunError): Promise<void> {
@@ -231,9 +249,10 @@ export class Leg {
     const state = this.#run.state.operations.get(operation)!;
     const work = this.#execution.steps.get(operation);
     if (work === undefined) return;
+    const code = work.atMostOnce ? "StepInterrupted" : "LegCrashed";
     const error: RunError = {
-      code: "LegCrashed",
-      name: "LegCrashed",
+      code,
+      name: code,
       message: `The process ended while it ran the step ${JSON.stringify(state.name)}.`,
       operation: state.name,
       attempts: state.attempts,
@@ -296,17 +315,36 @@ export class Leg {
       if ((this.#draft?.bytes ?? 0) > ENTRY_BYTES_MAX) return true;
       this.#execution.take();
       const stored = await this.#storable(command);
+      this.#keep(stored);
       this.#open().push(stored, bytesOf(stored));
       if (this.#run.state.finished !== undefined) return true;
     }
     return false;
   }
 
+  /** A step that is asked for again after a redrive has its result already. */
+  #keep(command: Command): void {
+    if (command.type !== "StepStarted") return;
+    const kept = this.#run.state.kept.get(command.operation);
+    if (kept?.name === command.name)
+      this.#kept.push({ type: "StepCompleted", operation: command.operation, output: kept.output });
+  }
+
+  async #storableChild(command: ChildStarted): Promise<ChildStarted> {
+    const { inc, redrives } = this.#run.state;
+    const { operation, detached, input } = command;
+    const stored = detached ? command : { ...command, childRunId: childRunId(inc, operation, redrives) };
+    return input === undefined
+      ? stored
+      : { ...stored, input: await externalized(this.#engine, this.#run.header, input) };
+  }
+
   async #storable(command: Command): Promise<Command> {
     const { header } = this.#run;
     if (command.type === "StateSet")
       return { ...command, patch: await externalized(this.#engine, header, command.patch) };
-    if (command.type === "ChildStarted" && command.input !== undefined)
+    if (command.type === "ChildStarted") return this.#storableChild(command);
+    if (command.type === "RunContinued" && command.input !== undefined)
       return { ...command, input: await externalized(this.#engine, header, command.input) };
     if (command.type === "RunCompleted" && command.output !== undefined)
       return { ...command, output: await externalized(this.#engine, header, command.output) };
@@ -318,6 +356,10 @@ export class Leg {
     const now = this.#draft?.seen ?? this.#engine.clock.now();
     if (state.cancel !== undefined && !state.cancel.delivered)
       return this.#deliver({ type: "CancelDelivered" }, {});
+    if (state.pause !== undefined) {
+      const result = this.#results.shift();
+      return result === undefined ? false : this.#settled(result);
+    }
     if (
       state.created.deadline !== undefined &&
       state.created.deadline <= now &&
@@ -332,6 +374,11 @@ export class Leg {
       return this.#deliverPatches();
     const result = this.#results.shift();
     if (result !== undefined) return this.#settled(result);
+    const kept = this.#kept.shift();
+    if (kept !== undefined)
+      return this.#deliver(kept, { value: await readPayload(this.#engine, kept.output) });
+    const answer = answered(state);
+    if (answer !== undefined) return this.#deliverAnswer(answer);
     const ended = state.childEnds.keys().next().value;
     if (ended !== undefined) return this.#deliverChild(ended);
     return (await this.#deliverSignal()) || this.#deliverDue(now);
@@ -359,6 +406,15 @@ export class Leg {
     return this.#deliver({ type: "ChildSettled", operation }, outcome);
   }
 
+  async #deliverAnswer(event: GateSettled | CallbackSettled): Promise<boolean> {
+    const { decision, used } = this.#run.state.open.get(event.operation)!;
+    if (used?.error !== undefined) return this.#deliver(event, { error: used.error });
+    if (decision === undefined)
+      return this.#deliver(event, { value: await readPayload(this.#engine, used?.output) });
+    const { at: _at, ...verdict } = decision;
+    return this.#deliver(event, { value: verdict as Json });
+  }
+
   async #deliverSignal(): Promise<boolean> {
     const { state } = this.#run;
     if (state.buffered.size === 0 || state.waits.size === 0) return false;
@@ -382,14 +438,11 @@ export class Leg {
       this.#open().push(event);
       return true;
     }
-    const wait = this.#run.state.operations.get(event.operation)!;
-    const error = {
-      code: "SignalTimeout",
-      name: "SignalTimeout",
-      message: `No signal ${JSON.stringify(wait.name)} came in time.`,
-      operation: wait.name,
-    };
-    return this.#deliver(event, event.type === "TimerFired" ? {} : { error });
+    const draft = this.#open();
+    draft.push(event);
+    const { error } = this.#run.state.operations.get(event.operation)!;
+    await this.#execution.deliver(event, draft.seen, error === undefined ? {} : { error });
+    return true;
   }
 
   /** Drafts the end of a step's attempt. */
@@ -397,15 +450,34 @@ export class Leg {
     const { operation } = result.attempt;
     if (!result.ok) return this.#failed(result);
     const value = result.text === undefined ? undefined : (JSON.parse(result.text) as Json);
+    if (this.#run.state.open.has(operation) && this.#noted(result.attempt, value)) return true;
     const output =
       value === undefined ? undefined : await payloadOf(this.#engine, this.#run.header, value, result.text!);
     const stored = output === undefined ? {} : { output };
     const bytes = 100 + (output !== undefined && "v" in output ? result.text!.length : 100);
     if (!this.#run.state.open.has(operation)) {
       this.#open().push({ type: "LateResultRecorded", operation, ...stored }, bytes);
+      this.#execution.late(operation, value);
       return true;
     }
     return this.#deliver({ type: "StepCompleted", operation, ...stored }, { value }, bytes);
+  }
+
+  /** What an attempt of other things than steps comes to: a token handed out, a condition that does not hold. */
+  #noted({ operation, attempt, work }: Attempt, value: Json | undefined): boolean {
+    if (this.#run.state.open.get(operation)!.kind === "callback") {
+      this.#open().push({ type: "CallbackSent", operation });
+      return true;
+    }
+    if (work.again === undefined || (value !== undefined && value !== false)) return false;
+    const draft = this.#open();
+    draft.push({
+      type: "ConditionUnmet",
+      operation,
+      attempt,
+      nextAttemptAt: draft.seen + work.again(attempt),
+    });
+    return true;
   }
 
   async #failed(result: AttemptResult & { ok: false }): Promise<boolean> {
@@ -413,6 +485,12 @@ export class Leg {
     const { operation } = attempt;
     if (!this.#run.state.open.has(operation)) {
       this.#open().push({ type: "LateResultRecorded", operation, error });
+      return true;
+    }
+    if (attempt.work.again !== undefined && error.code !== "NotSerializable") {
+      const draft = this.#open();
+      const nextAttemptAt = draft.seen + attempt.work.again(attempt.attempt);
+      draft.push({ type: "StepAttemptFailed", operation, attempt: attempt.attempt, error, nextAttemptAt });
       return true;
     }
     const delayMs = retryDelayMs(
@@ -449,11 +527,11 @@ export class Leg {
     );
     if (interrupted || state.finished !== undefined)
       this.#attempts.abort((operation) => state.open.has(operation), "The operation was cancelled.");
-    if (events[0]?.type === "LegStarted") for (const step of runningSteps(this.#run)) this.#begin(step);
+    if (events[0]?.type === "LegStarted" || this.#heldBack) this.#beginAll();
     else
       for (const event of events)
-        if (event.type === "StepStarted" || event.type === "StepRetried")
-          this.#begin(state.open.get(event.operation));
+        if (BEGINS.has(event.type) && "operation" in event)
+          this.#begin(state.open.get(event.operation ?? ""));
     for (const effect of [...state.effects.values()]) {
       if (this.#run.effectsDone.has(effect.id)) continue;
       await perform(this.#engine, state, effect);
@@ -461,8 +539,18 @@ export class Leg {
     }
   }
 
+  #beginAll(): void {
+    this.#heldBack = false;
+    for (const step of runningSteps(this.#run)) this.#begin(step);
+  }
+
   #begin(step: Operation | undefined): void {
-    if (step?.status !== "running" || this.#attempts.has(step.id) || !this.#fits(step.id)) return;
+    if (step !== undefined && this.#run.state.pause !== undefined) {
+      this.#heldBack = true;
+      return;
+    }
+    if (step === undefined || !needsAttempt(step) || this.#attempts.has(step.id) || !this.#fits(step.id))
+      return;
     const work = this.#execution.steps.get(step.id)!;
     this.#attempts.begin(
       { operation: step.id, attempt: step.attempts, work },
@@ -480,14 +568,9 @@ export class Leg {
       this.#handover = true;
       return true;
     }
-    if (
-      this.#draft?.events.some(
-        (event) =>
-          event.type === "StepStarted" || event.type === "StepRetried" || event.type === "LegStarted",
-      ) &&
-      runningSteps(this.#run).length > 0
-    )
-      return false;
+    if (state.pause !== undefined) return true;
+    const begins = this.#draft?.events.some(({ type }) => type === "LegStarted" || BEGINS.has(type));
+    if (begins && runningSteps(this.#run).length > 0) return false;
     if (!hasOpenLeaf(this.#run)) return false;
     const wakeAt = wakeAtOf(state);
     return wakeAt === undefined || wakeAt - now > AWAIT_IN_LEG_MS;
@@ -538,7 +621,28 @@ export class Leg {
     for (const entry of entries)
       if (entry.events.some((event) => event.type === "LegStarted"))
         throw new LeaseLost(this.#run.state.runId, this.generation, entry.sequence);
+    if (this.#heldBack && this.#run.state.pause === undefined) this.#beginAll();
   }
+}
+
+/** Events after whose entry an attempt begins. */
+const BEGINS = new Set<RunEvent["type"]>([
+  "StepStarted",
+  "StepRetried",
+  "ConditionStarted",
+  "CallbackCreated",
+  "CompensationStarted",
+]);
+
+/** A declared flow goes on only as the flow that it was started as. */
+function otherDefinition(recorded: string | undefined, found: string | undefined): RunError | undefined {
+  if (recorded === undefined || recorded === found) return undefined;
+  return {
+    code: "DefinitionMismatch",
+    name: "DefinitionMismatch",
+    message: `The run was started under the definition ${recorded}, this code has ${found ?? "none"}. Put the old definition back, or give the new one another version.`,
+    data: { recorded, found: found ?? "none" },
+  };
 }
 
 /** A run that is cancelled, or past its deadline, before its code was ever called, ends without calling it. */
@@ -549,14 +653,12 @@ function endsUnstarted(run: Resident): boolean {
 
 function runningSteps(run: Resident): Operation[] {
   const running: Operation[] = [];
-  for (const operation of run.state.open.values())
-    if (operation.kind === "step" && operation.status === "running") running.push(operation);
+  for (const operation of run.state.open.values()) if (needsAttempt(operation)) running.push(operation);
   return running;
 }
 
 function hasOpenLeaf(run: Resident): boolean {
-  for (const { kind } of run.state.open.values())
-    if (kind !== "all" && kind !== "any" && kind !== "race") return true;
+  for (const operation of run.state.open.values()) if (!isFork(operation)) return true;
   return false;
 }
 

@@ -7,16 +7,16 @@
 
 import { durationMs } from "../core/duration.ts";
 import { StepfoldError } from "../core/errors.ts";
-import type { RunCreated } from "../core/events.ts";
+import type { RunContinued, RunCreated, SignalReceived } from "../core/events.ts";
 import { fold } from "../core/fold.ts";
 import { checkName, isRunId, runIdOfKey, sha256 } from "../core/ids.ts";
 import { canonicalJson, type Json, type JsonObject, toJson } from "../core/json.ts";
 import { RETENTION_MS, WAKE_SENDER_MS } from "../core/limits.ts";
 import { validate } from "../core/schema.ts";
-import type { RunState } from "../core/state.ts";
+import type { RunState, Signal } from "../core/state.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
 import { sendSignal } from "./control.ts";
-import { loadRun, payloadOf } from "./load.ts";
+import { loadRun, payloadOf, readPayload } from "./load.ts";
 import { expiryFrom } from "./outside.ts";
 import type { Engine } from "./settings.ts";
 import { sendWake } from "./wake.ts";
@@ -115,8 +115,6 @@ async function create(
     until: (request.startAt ?? now) + WAKE_SENDER_MS,
   });
   const nonce = engine.clock.id();
-  const retention =
-    definition.options.retention === undefined ? RETENTION_MS : durationMs(definition.options.retention);
   const result = await engine.journal.create({
     ...key,
     created,
@@ -124,7 +122,7 @@ async function create(
     requestHash,
     nonce,
     dueAt,
-    expiresAt: expiryFrom(Math.max(now, request.startAt ?? now), retention),
+    expiresAt: expiryFrom(Math.max(now, request.startAt ?? now), retentionOf(definition)),
   });
   if (result.created || result.own) {
     const entry = { sequence: 0, at: now, generation: 0, nonce, events: [created] };
@@ -132,6 +130,69 @@ async function create(
   }
   return { created: false, state: await first(engine, runId, requestHash, result.existing.requestHash) };
 }
+
+/** Starts the run that a finished one continues as: like it, but for its input, and with its unconsumed signals. */
+export async function startSuccessor(
+  engine: Engine,
+  state: RunState,
+  continued: RunContinued,
+): Promise<void> {
+  const { created } = state;
+  const definition = engine.registry.find(created.workflow);
+  if (definition === undefined)
+    throw new StepfoldError(
+      "WorkflowNotFound",
+      `There is no workflow ${JSON.stringify(created.workflow)} for run ${state.runId} to continue as.`,
+    );
+  const now = engine.clock.now();
+  const key = { runId: continued.nextRunId, inc: engine.clock.id() };
+  const signals = [...state.buffered].map((id) => carried(state.signals.get(id)!));
+  const input = await readPayload(engine, continued.input);
+  const request: StartRequest = { workflow: created.workflow, runId: key.runId };
+  for (const name of [
+    "owner",
+    "tags",
+    "goal",
+    "origin",
+    "trigger",
+    "dryRun",
+    "externalParentId",
+    "parent",
+  ] as const)
+    if (created[name] !== undefined) Object.assign(request, { [name]: created[name] });
+  const event = await eventOf(
+    engine,
+    key,
+    definition,
+    input === undefined ? request : { ...request, input },
+    now,
+  );
+  Object.assign(event, {
+    continuedFrom: state.runId,
+    firstRunId: created.firstRunId ?? state.runId,
+    ...(signals.length > 0 ? { signals } : {}),
+  });
+  await sendWake(engine, { ...key, event: "created", until: now + WAKE_SENDER_MS });
+  await engine.journal.create({
+    ...key,
+    created: event,
+    createdAt: now,
+    requestHash: sha256(canonicalJson(["continued", state.runId])),
+    nonce: engine.clock.id(),
+    dueAt: now + engine.settings.sweepAfterMs,
+    expiresAt: expiryFrom(now, retentionOf(definition)),
+  });
+}
+
+const carried = ({ signalId, name, payload }: Signal): SignalReceived => ({
+  type: "SignalReceived",
+  signalId,
+  name,
+  ...(payload === undefined ? {} : { payload }),
+});
+
+const retentionOf = ({ options: { retention } }: AnyWorkflow): number =>
+  retention === undefined ? RETENTION_MS : durationMs(retention);
 
 async function first(
   engine: Engine,
@@ -186,6 +247,7 @@ async function eventOf(
     step: request.step,
     externalParentId: request.externalParentId,
     parent: request.parent,
+    definitionHash: definition.definitionHash,
   };
   for (const name of Object.keys(event) as (keyof RunCreated)[])
     if (event[name] === undefined) delete event[name];

@@ -19,6 +19,8 @@ export interface Wake {
   event?: string;
   /** Not before this time, epoch ms. */
   at?: number;
+  /** Try a stalled run again, also by the code that it stalled under. */
+  retryStalled?: boolean;
   /** When the sender must have ended: a named event that is not there by then never will be. */
   until?: number;
 }
@@ -82,6 +84,7 @@ export function eventIsThere(state: RunState, event: string | undefined): boolea
   const [kind, id] = [event.slice(0, separator), event.slice(separator + 1)];
   if (kind === "signal") return state.signals.has(id);
   if (kind === "request") return state.requests.has(id);
+  if (kind === "answer") return !state.open.has(id) || state.answered.has(id);
   if (kind === "child") return !state.open.has(id) || state.childEnds.has(id);
   return true;
 }

@@ -57,7 +57,7 @@ export interface Projection {
   updatedAt: number;
   dueAt?: number | null;
   startedAt?: number;
-  finishedAt?: number;
+  finishedAt?: number | null;
   wakeAt?: number | null;
   stalled?: boolean;
   usage?: Usage;

@@ -64,16 +64,16 @@ export function normalised(golden: GoldenJournal): Json {
 /** Replays the journal with the code of today. Throws `NonDeterminism` where that does otherwise. */
 export async function replayJournal(definition: AnyWorkflow, golden: GoldenJournal): Promise<void> {
   const state = fold(golden, golden.entries);
-  const payload = async (payload: Payload): Promise<Json> =>
-    "v" in payload ? payload.v : golden.blobs[payload.b.key]!;
-  const value = async (of: Payload | undefined): Promise<Json | undefined> =>
-    of === undefined ? undefined : payload(of);
+  const payload = async (of: Payload | undefined): Promise<Json | undefined> =>
+    of === undefined || "v" in of ? of?.v : golden.blobs[of.b.key];
+  const value = payload;
   const execution = new Execution(definition, {
     runId: golden.runId,
     inc: golden.inc,
     dryRun: state.created.dryRun ?? false,
     input: await value(state.created.input),
     state: await mergedState(state.created.state === undefined ? [] : [state.created.state], { payload }),
+    markers: state.markers,
     legMs: LEG_MS,
     log: { debug() {}, info() {}, warn() {}, error() {} },
   });
@@ -130,7 +130,7 @@ function idsOf(golden: GoldenJournal): [string, string][] {
   for (const event of golden.entries.flatMap(({ events }) => events)) {
     if ("operation" in event && event.operation !== undefined) {
       note(idempotencyKeyOf(inc, event.operation), "key");
-      note(childRunId(inc, event.operation), "child");
+      note(childRunId(inc, event.operation, 0), "child");
     }
     if ("signalId" in event) note(event.signalId, "signal");
     if ("requestId" in event) note(event.requestId, "request");

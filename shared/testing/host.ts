@@ -12,9 +12,21 @@ import { type MemoryPorts, memoryPorts } from "../adapters/memory/index.ts";
 import type { Log } from "../core/context.ts";
 import { type Duration, durationMs } from "../core/duration.ts";
 import { OperationError, StepfoldError } from "../core/errors.ts";
+import type { Decision } from "../core/events.ts";
 import { type Json, toJson } from "../core/json.ts";
 import { type AnyWorkflow, isWorkflow, type Workflow } from "../core/workflow.ts";
-import { requestCancel, type StartRequest, sendSignal, start } from "../engine/control.ts";
+import {
+  beatCallback,
+  decideGate,
+  pause,
+  redrive,
+  requestCancel,
+  resume,
+  type StartRequest,
+  sendSignal,
+  start,
+  useCallback,
+} from "../engine/control.ts";
 import { createEngine, type Engine } from "../engine/settings.ts";
 import { sendWake } from "../engine/wake.ts";
 import {
@@ -59,12 +71,13 @@ export class TestHost {
   /** How many times the processes were about to call a port, or had just called one. */
   moments = 0;
   readonly #crashAt: number | undefined;
-  readonly #workflows: AnyWorkflow[];
+  #workflows: AnyWorkflow[];
   readonly #log: Log;
   readonly #work: Work;
   readonly #pump: Pump;
   #life: Life | undefined;
   #processes = 0;
+  #deployments = 0;
   #engine: Engine;
 
   constructor(options: TestHostOptions) {
@@ -123,6 +136,40 @@ export class TestHost {
     await this.#asked(requestCancel(this.#outside(), runId, request));
   }
 
+  /** Decides a gate, by its name or operation id. */
+  async approve(runId: string, gate: string, decision: Omit<Decision, "approved"> = {}): Promise<void> {
+    await this.#asked(decideGate(this.#outside(), runId, gate, { ...decision, approved: true }));
+  }
+
+  async reject(runId: string, gate: string, decision: Omit<Decision, "approved"> = {}): Promise<void> {
+    await this.#asked(decideGate(this.#outside(), runId, gate, { ...decision, approved: false }));
+  }
+
+  async succeed(token: string, output?: unknown): Promise<void> {
+    const json = toJson(output, "the output of a callback");
+    await this.#asked(useCallback(this.#outside(), token, json === undefined ? {} : { output: json }));
+  }
+
+  async fail(token: string, message: string): Promise<void> {
+    await this.#asked(useCallback(this.#outside(), token, { error: { message } }));
+  }
+
+  async heartbeat(token: string): Promise<void> {
+    await this.#asked(beatCallback(this.#outside(), token));
+  }
+
+  async pause(runId: string, request: { reason?: string; by?: string } = {}): Promise<void> {
+    await this.#asked(pause(this.#outside(), runId, request));
+  }
+
+  async resume(runId: string, request: { reason?: string; by?: string } = {}): Promise<void> {
+    await this.#asked(resume(this.#outside(), runId, request));
+  }
+
+  async redrive(runId: string, request: { from?: string } = {}): Promise<void> {
+    await this.#asked(redrive(this.#outside(), runId, request));
+  }
+
   /** The next attempt of a step of that name throws `error` instead of doing its work. */
   failNext(step: string, error: Error): void {
     this.#work.failNext(step, error);
@@ -134,6 +181,13 @@ export class TestHost {
     this.#work.forget();
     this.#engine = this.#newProcess();
     this.#pump.handOver(this.#engine);
+  }
+
+  /** Replaces the code, as a deployment does: the process ends, and another has these workflows. */
+  deploy(workflows: Iterable<unknown>): void {
+    this.#workflows = [...workflows].filter(isWorkflow).map((workflow) => this.#work.watched(workflow));
+    this.#deployments++;
+    this.crash();
   }
 
   /** Makes the process forget the run's suspended function: its next leg replays the journal. */
@@ -202,7 +256,7 @@ export class TestHost {
     return createEngine(mortalPorts(this.ports, life), {
       workflows: this.#workflows,
       log: this.#log,
-      settings: { owner, codeHash: "test", isDead: (other) => other !== owner },
+      settings: { owner, codeHash: `code-${this.#deployments}`, isDead: (other) => other !== owner },
     });
   }
 }

@@ -21,6 +21,7 @@ export interface RunView {
   state: JsonObject;
   output?: Json;
   error?: RunError;
+  childRunId?: string;
   waitingFor: { operation: string; kind: OperationKind; name: string; until?: Date }[];
   wakeAt?: Date;
   retryCount: number;
@@ -39,6 +40,7 @@ export interface OperationView {
   finishedAt?: Date;
   output?: Json;
   error?: RunError;
+  childRunId?: string;
 }
 
 /** One event, with where it stands. */
@@ -85,7 +87,19 @@ export async function operationsOf(ports: Ports, runId: string): Promise<Operati
   const { state } = await loaded(ports, runId);
   return Promise.all(
     [...state.operations.values()].map(
-      async ({ id, name, kind, parent, status, attempts, startedAt, finishedAt, output, error }) =>
+      async ({
+        id,
+        name,
+        kind,
+        parent,
+        status,
+        attempts,
+        startedAt,
+        finishedAt,
+        output,
+        error,
+        childRunId,
+      }) =>
         withoutUndefined({
           id,
           name,
@@ -97,6 +111,7 @@ export async function operationsOf(ports: Ports, runId: string): Promise<Operati
           finishedAt: finishedAt === undefined ? undefined : new Date(finishedAt),
           output: await readPayload(ports, output),
           error,
+          childRunId,
         }),
     ),
   );

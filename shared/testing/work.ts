@@ -52,12 +52,30 @@ export class Work {
   }
 
   #watchedRun(run: RunContext): RunContext {
-    const step = <T>(name: string, work: (step: StepContext) => T | Promise<T>, options?: StepOptions) =>
-      run.step(
+    const step = <T>(
+      name: string,
+      work: (step: StepContext) => T | Promise<T>,
+      options?: StepOptions<T>,
+    ): Promise<T> => {
+      const compensate = options?.compensate;
+      const watched =
+        compensate === undefined
+          ? options
+          : { ...options, compensate: (output: T) => this.#watch(`${name}~`, () => compensate(output)) };
+      return run.step(
         name,
         typeof work === "function" ? (context) => this.#watch(name, () => work(context)) : work,
-        options,
+        watched,
       );
+    };
+    const rest: Pick<RunContext, "callback" | "poll" | "map"> = {
+      callback: (name, send, options) =>
+        run.callback(name, (token) => this.#watch(name, () => send(token)), options),
+      poll: (name, check, options) =>
+        run.poll(name, (context) => this.#watch(name, () => check(context)), options),
+      map: (name, items, work, options) =>
+        run.map(name, items, (inner, item, index) => work(this.#watchedRun(inner), item, index), options),
+    };
     const branched = (branches: Branches): Branches =>
       Object.fromEntries(
         Object.entries(branches ?? {}).map(([name, branch]) => [
@@ -70,7 +88,7 @@ export class Work {
       any: (name, branches) => run.any(name, branched(branches) as typeof branches),
       race: (name, branches) => run.race(name, branched(branches) as typeof branches),
     };
-    const own: Partial<RunContext> = { step, ...forks };
+    const own: Partial<RunContext> = { step, ...rest, ...forks };
     return new Proxy(run, {
       get(target, key) {
         const member: unknown = Reflect.get(key in own ? own : target, key);

@@ -40,7 +40,11 @@ it("races, signals, sleeps and children", async () => {
   const id = await host.start(parent, {});
   await host.signal(id, "go", "signal");
   await host.skip("2h");
-  expect(await host.result(id)).toEqual({ first: "signal", both: { a: 42, b: "b" }, state: { first: "signal" } });
+  expect(await host.result(id)).toEqual({
+    first: "signal",
+    both: { a: 42, b: "b" },
+    state: { first: "signal" },
+  });
 });
 
 it("cancels what sleeps, and runs finally", async () => {

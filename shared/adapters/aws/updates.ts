@@ -41,11 +41,10 @@ export function projectionUpdate({ inc }: RunKey, projection: Projection): Updat
   };
   const remove: string[] = [];
   if (projection.startedAt !== undefined) set[a.startedAt] = number(projection.startedAt);
-  if (projection.finishedAt !== undefined) set[a.finishedAt] = number(projection.finishedAt);
   if (projection.stalled === true) set[a.stalled] = { BOOL: true };
   if (projection.stalled === false) remove.push(a.stalled);
   if (projection.usage !== undefined) set[a.usage] = text(usageText(projection.usage));
-  for (const name of ["dueAt", "wakeAt"] as const) {
+  for (const name of ["dueAt", "wakeAt", "finishedAt"] as const) {
     const value = projection[name];
     if (value === null) remove.push(a[name]);
     else if (value !== undefined) set[a[name]] = number(value);

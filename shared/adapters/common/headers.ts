@@ -48,7 +48,7 @@ function withoutPayloads(created: RunCreated): RunCreated {
 }
 
 export function projected(header: Header, projection: Projection): Header {
-  const { dueAt, wakeAt, ...set } = projection;
+  const { dueAt, wakeAt, finishedAt, ...set } = projection;
   const next: Header = { ...header };
   for (const [field, value] of Object.entries(set))
     if (value !== undefined) Object.assign(next, { [field]: value });
@@ -56,6 +56,8 @@ export function projected(header: Header, projection: Projection): Header {
   else if (dueAt !== undefined) next.dueAt = dueAt;
   if (wakeAt === null) delete next.wakeAt;
   else if (wakeAt !== undefined) next.wakeAt = wakeAt;
+  if (finishedAt === null) delete next.finishedAt;
+  else if (finishedAt !== undefined) next.finishedAt = finishedAt;
   if (next.stalled === false) delete next.stalled;
   return next;
 }

@@ -1,0 +1,128 @@
+/**
+ * Redrive: a finished run goes on from an earlier point of its history.
+ *
+ * The history is cut before a happening. What was asked for after the cut is forgotten, and asked for again by the
+ * code; what was asked for before it and settled after it is open again. Steps that had completed after the cut
+ * keep their results, so that asking again does not do their work again (unless the redrive names a later start).
+ */
+import { StepfoldError } from "./errors.ts";
+import type { RunRedriven } from "./events.ts";
+import { isFork, isWork, type Operation, type RunState } from "./state.ts";
+
+/** Where a redrive begins: `from` names an operation; without it, the one that failed, or where the run was stopped. */
+export function redrivePoint(
+  state: RunState,
+  from: string | undefined,
+): Pick<RunRedriven, "cut" | "keep" | "again"> {
+  const undone = [...state.operations.values()]
+    .filter((operation) => operation.kind === "compensation" && operation.status === "completed")
+    .map(({ of }) => of!);
+  const starts = new Map<string, number>();
+  let stopped: number | undefined;
+  let failed: number | undefined;
+  state.history.forEach(({ event }, index) => {
+    if ("operation" in event && "name" in event) starts.set(event.operation, index);
+    if (event.type === "CancelDelivered" || event.type === "DeadlineReached") stopped ??= index;
+    if (
+      state.operations.get("operation" in event ? event.operation : "")?.status === "failed" &&
+      isSettling(state, event)
+    )
+      failed = starts.get((event as { operation: string }).operation);
+  });
+  if (from !== undefined) {
+    const first = [...state.operations.values()].find(
+      ({ name, kind }) => name === from && kind !== "compensation",
+    );
+    if (first === undefined)
+      throw new StepfoldError(
+        "OperationNotFound",
+        `The run ${state.runId} has no operation ${JSON.stringify(from)}.`,
+        { runId: state.runId, from },
+      );
+    return { cut: starts.get(first.id)!, keep: false, again: [] };
+  }
+  const cut = Math.min(stopped ?? failed ?? state.history.length, ...undone.map((id) => starts.get(id) ?? 0));
+  return { cut: beforeChildren(state, starts, cut), keep: true, again: undone };
+}
+
+/** A child that was started before the cut and ended after it cannot be waited for again: another is started. */
+function beforeChildren(state: RunState, starts: Map<string, number>, cut: number): number {
+  let earliest = cut;
+  state.history.slice(cut).forEach(({ event }) => {
+    if (event.type !== "ChildSettled" && event.type !== "CancelDelivered" && event.type !== "DeadlineReached")
+      return;
+    for (const { id, kind, status } of state.operations.values()) {
+      const isLost =
+        kind === "child" && (event.type === "ChildSettled" ? event.operation === id : status === "cancelled");
+      if (isLost) earliest = Math.min(earliest, starts.get(id) ?? earliest);
+    }
+  });
+  return earliest;
+}
+
+function isSettling(state: RunState, event: RunState["history"][number]["event"]): boolean {
+  if (!("operation" in event) || "name" in event) return false;
+  const operation = state.operations.get(event.operation);
+  return operation !== undefined && operation.kind !== "compensation" && !isFork(operation);
+}
+
+/** Folds a redrive. */
+export function redrive(state: RunState, event: RunRedriven, now: number): void {
+  const dropped = state.history.slice(event.cut);
+  state.history = state.history.slice(0, event.cut);
+  const asked = new Set<string>();
+  const settled = new Set<string>();
+  for (const { event: past } of state.history) {
+    if (!("operation" in past)) continue;
+    if ("name" in past) asked.add(past.operation);
+    else if (past.type !== "LateResultRecorded") settled.add(past.operation);
+  }
+  state.kept.clear();
+  for (const operation of [...state.operations.values()]) {
+    const { id } = operation;
+    if (settled.has(id)) continue;
+    if (operation.signalId !== undefined) state.buffered.add(operation.signalId);
+    if (operation.signalId !== undefined) state.signals.get(operation.signalId)!.buffered = true;
+    if (
+      event.keep &&
+      operation.kind === "step" &&
+      operation.status === "completed" &&
+      !event.again.includes(id)
+    )
+      state.kept.set(id, operation);
+    state.operations.delete(id);
+    if (asked.has(id)) reopen(state, operation);
+  }
+  for (const { event: past } of dropped) if (past.type === "PatchMarked") state.markers.delete(past.name);
+  state.requests.add(event.requestId);
+  state.redrives++;
+  state.history.push({ event, now });
+  state.phase = "parked";
+  state.finished = undefined;
+  state.cancel = undefined;
+  state.stalled = undefined;
+  state.deadlineReached = false;
+  state.uncompensated = [];
+  state.created = { ...state.created, deadline: undefined };
+  state.effects.clear();
+}
+
+function reopen(state: RunState, past: Operation): void {
+  const operation: Operation = {
+    id: past.id,
+    name: past.name,
+    kind: past.kind,
+    status: "running",
+    attempts: 1,
+    startedAt: past.startedAt,
+  };
+  for (const key of ["parent", "dueAt", "prompt", "heartbeatMs", "compensable", "childRunId"] as const)
+    if (past[key] !== undefined) Object.assign(operation, { [key]: past[key] });
+  if (!isWork(operation) && !isFork(operation))
+    operation.status = operation.kind === "timer" ? "sleeping" : "waiting";
+  if (operation.kind === "callback") operation.unsent = true;
+  state.operations.set(operation.id, operation);
+  state.open.set(operation.id, operation);
+  if (operation.dueAt !== undefined) state.timed.set(operation.id, operation);
+  if (operation.kind === "signal") state.waits.set(operation.id, operation);
+}
