@@ -12,7 +12,7 @@ const LEG_MS_MIN = 1_000;
 export function advanceFunction(engine: FunctionEngine): LambdaFunction<SQSEvent, SQSBatchResponse> {
   return asFunction(engine, (event, context) => {
     const inTime = withinInvocation(engine, context);
-    return eachRecord(engine.log, event.Records, (body) => advance(inTime, body));
+    return eachRecord(engine, event.Records, (body) => advance(inTime, body));
   });
 }
 

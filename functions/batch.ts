@@ -5,12 +5,12 @@
  * 2. In a FIFO batch, whatever stands behind a failed message of its group fails too, so that order holds.
  */
 import type { SQSBatchResponse, SQSRecord } from "aws-lambda";
-import type { Log } from "../shared/core/context.ts";
 import { toRunError } from "../shared/core/errors.ts";
+import type { FunctionEngine } from "./function.ts";
 
 /** Handles all records at once; answers those that failed. */
 export async function eachRecord(
-  log: Log,
+  engine: FunctionEngine,
   records: readonly SQSRecord[],
   handle: (body: string, messageId: string) => Promise<void>,
 ): Promise<SQSBatchResponse> {
@@ -20,16 +20,23 @@ export async function eachRecord(
       try {
         await handle(body, messageId);
       } catch (error) {
-        log.error("A message failed and comes back.", { messageId, error: toRunError(error, "Error") });
+        engine.log.error("A message failed and comes back.", {
+          messageId,
+          error: toRunError(error, "Error"),
+        });
         failed.push(messageId);
       }
     }),
   );
-  return asFailures(failed);
+  return asFailures(engine, failed);
 }
 
 /** The failed ones, and those behind them in their groups. */
-export function failedInOrder(records: readonly SQSRecord[], failedIds: readonly string[]): SQSBatchResponse {
+export function failedInOrder(
+  engine: FunctionEngine,
+  records: readonly SQSRecord[],
+  failedIds: readonly string[],
+): SQSBatchResponse {
   const failed = new Set(failedIds);
   const stopped = new Set<string>();
   for (const { messageId, attributes } of records) {
@@ -37,9 +44,10 @@ export function failedInOrder(records: readonly SQSRecord[], failedIds: readonly
     if (stopped.has(group)) failed.add(messageId);
     else if (failed.has(messageId)) stopped.add(group);
   }
-  return asFailures([...failed]);
+  return asFailures(engine, [...failed]);
 }
 
-const asFailures = (messageIds: readonly string[]): SQSBatchResponse => ({
-  batchItemFailures: messageIds.map((itemIdentifier) => ({ itemIdentifier })),
-});
+function asFailures(engine: FunctionEngine, messageIds: readonly string[]): SQSBatchResponse {
+  if (messageIds.length > 0) engine.count?.("FailedMessages", messageIds.length);
+  return { batchItemFailures: messageIds.map((itemIdentifier) => ({ itemIdentifier })) };
+}

@@ -10,7 +10,12 @@ import type { Engine } from "../shared/engine/settings.ts";
 /** The engine of a function, with what observes each of its invocations. */
 export interface FunctionEngine extends Engine {
   middlewares?: MiddlewareObj[];
+  /** Counts what an operator wants to see. */
+  count?(metric: Metric, value: number): void;
 }
+
+/** Messages that a function could not handle, and runs whose wake had been lost. */
+export type Metric = "FailedMessages" | "WokenRuns";
 
 export type LambdaFunction<Event, Result> = MiddyfiedHandler<Event, Result, Error, Context>;
 

@@ -7,8 +7,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Logger } from "@aws-lambda-powertools/logger";
 import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
-import { Metrics } from "@aws-lambda-powertools/metrics";
-import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
+import { Metrics, MetricUnit } from "@aws-lambda-powertools/metrics";
 import { Tracer } from "@aws-lambda-powertools/tracer";
 import { captureLambdaHandler } from "@aws-lambda-powertools/tracer/middleware";
 import type { MiddlewareObj } from "@middy/core";
@@ -37,18 +36,35 @@ export async function lambdaEngine(
       ...settingsFrom(env),
     },
   });
-  return { ...engine, middlewares: observability(logger) };
+  const metrics = new Metrics();
+  return {
+    ...engine,
+    middlewares: observability(logger, metrics),
+    count: (metric, value) => metrics.addMetric(metric, MetricUnit.Count, value),
+  };
 }
 
 /** The bundle is one file, and this code is in it. */
 const bundleHash = (): string => sha256(readFileSync(fileURLToPath(import.meta.url)));
 
-function observability(logger: Logger): MiddlewareObj[] {
+function observability(logger: Logger, metrics: Metrics): MiddlewareObj[] {
   return [
     captureLambdaHandler(new Tracer(), { captureResponse: false }),
     injectLambdaContext(logger),
-    logMetrics(new Metrics(), { captureColdStartMetric: true }),
+    published(metrics),
   ] as MiddlewareObj[];
+}
+
+/** Powertools' own middleware warns whenever an invocation has nothing to count, which most have not. */
+function published(metrics: Metrics): MiddlewareObj {
+  const publish = () => {
+    if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
+  };
+  return {
+    before: ({ context }) => metrics.captureColdStartMetric(context.functionName),
+    after: publish,
+    onError: publish,
+  };
 }
 
 const asLog = (logger: Logger): Log => ({

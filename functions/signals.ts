@@ -10,6 +10,6 @@ export function signalsFunction(engine: FunctionEngine): LambdaFunction<SQSEvent
       engine,
       Records.map(({ messageId, body }) => ({ id: messageId, body })),
     );
-    return failedInOrder(Records, failed);
+    return failedInOrder(engine, Records, failed);
   });
 }

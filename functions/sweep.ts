@@ -6,5 +6,9 @@ import { asFunction, type FunctionEngine, type LambdaFunction } from "./function
 export function sweepFunction(
   engine: FunctionEngine,
 ): LambdaFunction<Partial<ScheduledEvent>, { woken: number }> {
-  return asFunction(engine, () => sweep(engine));
+  return asFunction(engine, async () => {
+    const { woken } = await sweep(engine);
+    if (woken > 0) engine.count?.("WokenRuns", woken);
+    return { woken };
+  });
 }

@@ -16,6 +16,6 @@ export function triggersFunction(engine: FunctionEngine): LambdaFunction<Trigger
       await trigger(engine, JSON.stringify(event));
       return { batchItemFailures: [] };
     }
-    return eachRecord(engine.log, (event as SQSEvent).Records, (body, id) => trigger(engine, body, id));
+    return eachRecord(engine, (event as SQSEvent).Records, (body, id) => trigger(engine, body, id));
   });
 }

@@ -44,7 +44,9 @@ export interface HttpHost {
 export async function serve(options: ServerOptions): Promise<HttpHost> {
   const server = createServer((request, response) => {
     answer(options, request, response).catch((error: unknown) => {
-      options.log.error("A request failed.", { path: request.url, error: toRunError(error, "Error") });
+      // Otherwise the caller has gone in the midst of its request.
+      if (request.complete)
+        options.log.error("A request failed.", { path: request.url, error: toRunError(error, "Error") });
       response.destroy();
     });
   });

@@ -29,9 +29,10 @@ export function openApiDocument(routes: readonly Route[]): Document {
 
 function documentOf(routes: readonly Route[]): Document {
   const paths: Record<string, Record<string, unknown>> = {};
+  const links = linksOf(routes);
   for (const route of routes) {
     paths[route.path] ??= {};
-    paths[route.path]![route.method.toLowerCase()] = operationOf(route);
+    paths[route.path]![route.method.toLowerCase()] = operationOf(route, links);
   }
   return {
     openapi: "3.1.0",
@@ -70,7 +71,18 @@ function withoutIds(schema: Schema): Schema {
   return rest;
 }
 
-function operationOf(route: Route): Schema {
+/** From a run that was started to whatever can be asked of it. */
+const linksOf = (routes: readonly Route[]): Schema =>
+  Object.fromEntries(
+    routes
+      .filter(({ path }) => path.includes("{runId}"))
+      .map(({ operationId }) => [
+        operationId,
+        { operationId, parameters: { runId: "$response.body#/runId" } },
+      ]),
+  );
+
+function operationOf(route: Route, links: Schema): Schema {
   return {
     operationId: route.operationId,
     summary: route.summary,
@@ -80,7 +92,7 @@ function operationOf(route: Route): Schema {
       ...headerParameters(route.headers),
     ],
     ...(route.body === undefined ? {} : { requestBody: requestBodyOf(route.body) }),
-    responses: { ...answersOf(route), ...problemsOf(route) },
+    responses: { ...answersOf(route, links), ...problemsOf(route) },
   };
 }
 
@@ -130,8 +142,13 @@ const HEADERS: Record<RouteHeader, { description: string; schema: Schema }> = {
 const headerParameters = (headers: readonly RouteHeader[] = []): Schema[] =>
   headers.map((name) => ({ name, in: "header", required: false, ...HEADERS[name] }));
 
-const answersOf = (route: Route): Record<string, Schema> =>
-  Object.fromEntries(Object.entries(route.answers).map(([status, answer]) => [status, answerOf(answer)]));
+const answersOf = (route: Route, links: Schema): Record<string, Schema> =>
+  Object.fromEntries(
+    Object.entries(route.answers).map(([status, answer]) => [
+      status,
+      { ...answerOf(answer), ...(status === "201" ? { links } : {}) },
+    ]),
+  );
 
 function answerOf({ description, schema, headers = [] }: RouteAnswer): Schema {
   const content =

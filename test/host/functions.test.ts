@@ -85,7 +85,9 @@ test("signals: what is behind a failed message of its group fails too", async ()
     record("4", "a"),
     record("5", "b"),
   ]);
-  const failed = failedInOrder(Records, ["2"]).batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
+  const failed = failedInOrder(engine, Records, ["2"]).batchItemFailures.map(
+    ({ itemIdentifier }) => itemIdentifier,
+  );
   expect(failed.sort()).toEqual(["2", "4"]);
 
   await ports.queue.send("signals", [
@@ -140,6 +142,23 @@ test("an invocation goes through the engine's middlewares", async () => {
   const middleware = { before: () => void seen.push("before"), after: () => void seen.push("after") };
   await sweepFunction({ ...engine, middlewares: [middleware] })({}, context());
   expect(seen).toEqual(["before", "after"]);
+});
+
+test("failed messages and woken runs are counted", async () => {
+  const { engine, ports, received, message } = anEngine();
+  const counted: [string, number][] = [];
+  const counting = {
+    ...engine,
+    count: (metric: string, value: number) => void counted.push([metric, value]),
+  };
+  await advanceFunction(counting)(message("no wake"), context());
+  await start(engine, { workflow: "quick", runId: "lost" });
+  await advanceFunction(counting)(await received("work"), context());
+  expect(counted).toEqual([["FailedMessages", 1]]);
+  await start(engine, { workflow: "quick", runId: "lost-too" });
+  await ports.clock.advance(120_000);
+  await sweepFunction(counting)({}, context());
+  expect(counted.at(-1)).toEqual(["WokenRuns", 1]);
 });
 
 test("settings come from the environment, or the host says what is wrong with them", () => {

@@ -52,11 +52,16 @@ export const utc = z.string().meta({ format: "date-time" });
 /** A time as epoch milliseconds. */
 export const msOf = (iso: string): number => Math.max(0, Date.parse(iso));
 
-/** The engine refuses what is no duration, by `InvalidDuration`. */
+/** What the document says of durations. The engine takes more (white space, longer numbers), and refuses the rest by
+ * `InvalidDuration`. */
+const DURATION_PATTERN =
+  "^([0-9]{1,5}(\\.[0-9]{1,9})?|\\.[0-9]{1,9}) ?(ms|milliseconds?|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)?$";
+const DURATION_SECONDS_MAX = 315_576_000_000;
+
 export const duration = z
   .union([
-    z.number().meta({ minimum: 0 }),
-    z.string().meta({ pattern: "^\\s*(\\d+(\\.\\d+)?|\\.\\d+)\\s*[A-Za-z]*\\s*$" }),
+    z.number().meta({ minimum: 0, maximum: DURATION_SECONDS_MAX }),
+    z.string().meta({ pattern: DURATION_PATTERN }),
   ])
   .meta({ description: 'Seconds, or a number with a unit, such as "30s", "1.5 hours", "3 days".' });
 
@@ -72,7 +77,7 @@ export const limit = wholeNumber(1, LIST_LIMIT_MAX)
   .default(LIST_LIMIT_DEFAULT)
   .describe(`How many items at most: 1–${LIST_LIMIT_MAX}, by default ${LIST_LIMIT_DEFAULT}.`);
 
-export const sequence = wholeNumber(0, Number.MAX_SAFE_INTEGER);
+export const sequence = wholeNumber(0, 999_999_999_999_999);
 
 /** A page of a list. */
 export const page = <T extends z.ZodType>(item: T) =>
