@@ -139,7 +139,8 @@ const OUTSIDE = new Set<string>([
   "ResumeRequested",
   "RunRedriven",
 ]);
-const isOwners = (entry: Entry): boolean => !OUTSIDE.has(entry.events[0]?.type ?? "");
+/** Whether it was written by an owner, under a claim. */
+export const isOwners = (entry: Entry): boolean => !OUTSIDE.has(entry.events[0]?.type ?? "");
 
 /** Applies one event of the open entry. `now` is what the code sees as the time. */
 export function applyEvent(state: RunState, event: RunEvent, now: number): void {

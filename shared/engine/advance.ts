@@ -20,6 +20,7 @@ import {
 import { statusOf, wakeAtOf } from "../core/state.ts";
 import type { Projection } from "../ports/journal.ts";
 import { isActionable } from "./decide.ts";
+import { ClaimOvertaken } from "./draft.ts";
 import { perform } from "./effects.ts";
 import { Leg, type LegEnd } from "./leg.ts";
 import { catchUp, loadRun } from "./load.ts";
@@ -37,12 +38,18 @@ export async function advance(engine: Engine, body: string): Promise<void> {
     );
   if (wake.at !== undefined && wake.at > engine.clock.now()) return sendWake(engine, wake);
   const run = await found(engine, wake);
-  if (run === undefined) return;
-  if (run.state.finished !== undefined) return closeFinished(engine, run);
-  const heldUntil = leaseEnd(engine, run);
-  if (heldUntil !== undefined) return sendWake(engine, { runId: wake.runId, inc: wake.inc, at: heldUntil });
+  if (run !== undefined) await attend(engine, run, wake);
+}
+
+async function attend(engine: Engine, run: Resident, wake: Wake): Promise<void> {
   const stalledUnder = wake.retryStalled ? "" : engine.settings.codeHash;
-  if (isActionable(run, engine.clock.now(), stalledUnder)) return runLeg(engine, run, wake);
+  do {
+    if (run.state.finished !== undefined) return closeFinished(engine, run);
+    const heldUntil = leaseEnd(engine, run);
+    if (heldUntil !== undefined) return sendWake(engine, { runId: wake.runId, inc: wake.inc, at: heldUntil });
+    if (isActionable(run, engine.clock.now(), stalledUnder)) return runLeg(engine, run, wake);
+    // A read may have missed the newest entries: only the whole journal says that there is nothing to do.
+  } while ((await catchUp(engine, run)).length > 0);
   await moveOn(engine, run, wake);
   engine.residents.keep(wake.runId, run);
 }
@@ -73,7 +80,8 @@ async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> 
       }
     }
     const now = engine.clock.now();
-    if (wake.until === undefined || now > wake.until) return undefined;
+    if (wake.until === undefined || now > wake.until)
+      return active === undefined ? foundAtLast(engine, wake) : undefined;
     if (now >= lookUntil) {
       await sendWake(engine, wake, WAKE_PUT_BACK_MS);
       return undefined;
@@ -81,6 +89,13 @@ async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> 
     if (active === undefined) await engine.journal.changed(runId, sequence, lookUntil - now);
     else await engine.clock.sleep(2);
   }
+}
+
+/** A wake is dropped only on what the journal says for certain. */
+async function foundAtLast(engine: Engine, { runId, inc, event }: Wake): Promise<Resident | undefined> {
+  const run = await loadRun(engine, runId, { consistent: true });
+  if (run?.header.inc !== inc) return undefined;
+  return run.state.finished !== undefined || eventIsThere(run.state, event) ? run : undefined;
 }
 
 /** From memory and the journal's tail, or from the journal. */
@@ -115,6 +130,7 @@ async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> 
   try {
     end = await leg.run(wake.event ?? (wake.at === undefined ? undefined : "timer"));
   } catch (error) {
+    if (error instanceof ClaimOvertaken) return sendWake(engine, { runId, inc });
     if (!(error instanceof LeaseLost)) throw error;
     engine.log.info("Another owner has claimed the run.", { runId, ...error.data });
     await sendWake(engine, { runId, inc, at: engine.clock.now() + engine.settings.legMs });

@@ -3,17 +3,28 @@
  * the ones before it, and are stored in one conditional put.
  *
  * 1. Nothing of a draft takes effect outside before it is stored (J5).
- * 2. A lost race for the sequence folds the winner in before the draft and keeps the draft: only outside events can
- *    win, and they touch nothing that the code has seen (J3, R2). A winner that claims is `LeaseLost` (J4).
+ * 2. A lost race for the sequence folds the winner in before the draft and keeps the draft: outside events touch
+ *    nothing that the code has seen (J3, R2). A winner that claims is `LeaseLost` (J4). A claim that meets an entry
+ *    of the owner before it, which was late or had not been read, is `ClaimOvertaken`: it was decided on less.
  * 3. What the code saw as the time stays what it saw (`seen`), whatever time the entry ends up with (R3).
  */
-import { LeaseLost } from "../core/errors.ts";
+import { LeaseLost, StepfoldError } from "../core/errors.ts";
 import type { Entry, RunEvent } from "../core/events.ts";
-import { applyEvent, closeEntry, fold, openEntry } from "../core/fold.ts";
+import { applyEvent, closeEntry, fold, isOwners, openEntry } from "../core/fold.ts";
 import { addUsage, noUsage } from "../ports/meter.ts";
 import { catchUp } from "./load.ts";
 import type { Ports } from "./parts.ts";
 import type { Resident } from "./residents.ts";
+
+/** The former owner has gone on since the state that this claim was decided on was read: begin again. */
+export class ClaimOvertaken extends StepfoldError {
+  constructor(runId: string, sequence: number) {
+    super("ClaimOvertaken", `The run ${runId} was moved on by its former owner at sequence ${sequence}.`, {
+      runId,
+      sequence,
+    });
+  }
+}
 
 export class Draft {
   readonly #ports: Ports;
@@ -66,20 +77,22 @@ export class Draft {
       entries.push(entry);
       return true;
     }
-    await this.#giveWay(result.winner, generation ?? 0);
+    await this.#giveWay(result.winner, generation);
     return false;
   }
 
-  async #giveWay(winner: Entry, generation: number): Promise<void> {
+  async #giveWay(winner: Entry, generation: number | undefined): Promise<void> {
     const { entries, header } = this.#run;
     const held = entries.length;
     entries.push(winner);
     // Where one has come, more may have: reading the tail is cheaper than losing once for each.
     this.#run.state = fold(header, entries);
     await catchUp(this.#ports, this.#run);
-    for (const entry of this.#run.entries.slice(held))
-      if (entry.events.some((event) => event.type === "LegStarted"))
-        throw new LeaseLost(header.runId, generation, entry.sequence);
+    const came = this.#run.entries.slice(held);
+    const claim = came.find((entry) => entry.events.some((event) => event.type === "LegStarted"));
+    if (claim !== undefined) throw new LeaseLost(header.runId, generation ?? 0, claim.sequence);
+    const owners = generation === undefined ? came.find(isOwners) : undefined;
+    if (owners !== undefined) throw new ClaimOvertaken(header.runId, owners.sequence);
     this.#refold();
   }
 

@@ -119,9 +119,11 @@ async function appendHere(engine: Engine, runId: string, signals: SignalBody[]):
     if (state.continuedTo !== undefined && events.size > 0) throw new ContinuedAs(state.continuedTo);
     if (state.finished !== undefined && events.size > 0)
       throw new StepfoldError("RunFinished", `The run ${runId} is finished.`, { runId });
+    // A wake for one that is there already might come and go before the new ones are.
+    const last = [...events.keys()].at(-1) ?? signals.at(-1)!.signalId;
     return {
       events: [...events.values()],
-      wake: state.finished === undefined ? `signal:${signals.at(-1)!.signalId}` : undefined,
+      wake: state.finished === undefined ? `signal:${last}` : undefined,
     };
   });
 }
