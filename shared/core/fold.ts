@@ -503,6 +503,7 @@ function settle(
   state.timed.delete(id);
   state.waits.delete(id);
   state.answered.delete(id);
+  state.childEnds.delete(id);
   return operation;
 }
 
