@@ -101,6 +101,8 @@ export class Mailbox {
     const { max, waitMs, signal } = options;
     if (signal?.aborted === true) return Promise.resolve([]);
     const now = this.#waiters.size === 0 ? this.#take(max) : [];
+    // Those that were taken may come again when nobody else has reason to look.
+    this.#setTimer(this.nextVisibleAt());
     if (now.length > 0 || waitMs <= 0) return Promise.resolve(now);
     return new Promise((resolve) => {
       const give = (letters: Letter[]) => {
