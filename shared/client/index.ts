@@ -107,9 +107,10 @@ export function createClient(options: ClientOptions) {
     return current;
   }
 
-  /** The finished run's output. Fails with `RunFailed`, `RunCancelled` or `RunTimedOut`, its `data` the run's error. */
+  /** The finished run's output, or that of the run that it continued as. Fails with `RunFailed`, `RunCancelled` or `RunTimedOut`, its `data` the run's error. */
   async function result<O = Json>(run: Run<O> | string, options: { signal?: AbortSignal } = {}): Promise<O> {
-    const { status, output, error, runId } = await wait<O>(run, options);
+    const { status, output, error, runId, continuedTo } = await wait<O>(run, options);
+    if (continuedTo !== undefined) return result<O>(continuedTo, options);
     if (status === "completed") return (isLink(output) ? await read(output.$blob) : output) as O;
     const code = `Run${status.charAt(0).toUpperCase()}${status.slice(1)}`;
     const detail = `The run ${runId} is ${status}${error === undefined ? "." : `: ${error.message}`}`;

@@ -22,6 +22,9 @@ export interface RunSummary {
   origin?: string;
   parentRunId?: string;
   externalParentId?: string;
+  /** The first run of those that continued as one another. */
+  firstRunId?: string;
+  continuedFrom?: string;
   trigger?: string;
   dryRun?: boolean;
   step?: string;
@@ -45,6 +48,10 @@ export interface Run<O = Json> extends Omit<RunSummary, "stalled"> {
   state: JsonObject;
   waitingFor: { operation: string; kind: string; name: string; until?: string }[];
   cancel?: { reason?: string; by?: string; at: string };
+  pause?: { reason?: string; by?: string; at: string };
+  continuedTo?: string;
+  /** What could not be undone. */
+  uncompensated?: { operation: string; name: string; error: RunError }[];
   stalled?: {
     code: string;
     message: string;
@@ -85,6 +92,7 @@ export interface OperationView {
   output?: Json;
   error?: RunError;
   childRunId?: string;
+  decision?: { approved: boolean; feedback?: Json; selections?: Json; by?: string; at: string };
 }
 
 export interface SignalView {
@@ -117,6 +125,9 @@ export interface WorkflowView {
   maxRetries?: number;
   stepTimeout?: Duration;
   timeout?: Duration;
+  /** Of a declared flow's structure. */
+  definitionHash?: string;
+  graph?: unknown;
 }
 
 export interface Page<T> {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { decideGate } from "../../shared/engine/control.ts";
 import * as workflows from "./workflows.ts";
 import { aWorld, problem, type World } from "./world.ts";
 
@@ -120,6 +121,26 @@ describe("operations", () => {
     expect((await parent.ask("GET", "/runs?parent=r")).body.items).toHaveLength(1);
   });
 
+  test("a gate, and what was decided", async () => {
+    const { ask, runs, engine } = aWorld([workflows.ask]);
+    await ask("POST", "/runs", { body: { workflow: "ask", runId: "r" } });
+    await runs.skip("1s");
+    const open = (await ask("GET", "/runs/r")).body;
+    expect(open).toMatchObject({
+      status: "waiting",
+      waitingFor: [{ kind: "gate", name: "ship it", until: "2026-01-03T00:00:00.000Z" }],
+    });
+    await decideGate(engine, "r", "ship it", { approved: false, feedback: "no", by: "me" });
+    await runs.skip("1s");
+    expect((await ask("GET", "/runs/r/operations")).body.items).toMatchObject([
+      {
+        kind: "gate",
+        status: "completed",
+        decision: { approved: false, feedback: "no", by: "me", at: "2026-01-01T00:00:01.000Z" },
+      },
+    ]);
+  });
+
   test("come in pages", async () => {
     const { ask, runs } = await started("flaky");
     await runs.skip("2m");
@@ -159,6 +180,15 @@ describe("workflows", () => {
     expect((await ask("GET", "/workflows?cursor=nap")).body).toMatchObject({ items: [{ name: "parent" }] });
     expect((await ask("GET", "/workflows/add")).body).toEqual(body.items[0]);
     expect(await ask("GET", "/workflows/none")).toMatchObject(problem(404, "WorkflowNotFound"));
+  });
+
+  test("a declared flow shows its graph, its hash, and which errors it does not retry", async () => {
+    const { body } = await aWorld([workflows.declared]).ask("GET", "/workflows/declared");
+    expect(body).toMatchObject({
+      definitionHash: expect.any(String),
+      graph: expect.any(Object),
+      retry: { nonRetryable: ["TypeError", "Gone"] },
+    });
   });
 
   test("health is ok", async () => {

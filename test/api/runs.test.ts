@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { runIdOfKey } from "../../shared/core/ids.ts";
+import { pause } from "../../shared/engine/control.ts";
 import * as workflows from "./workflows.ts";
 import { aWorld, problem } from "./world.ts";
 
@@ -218,6 +219,42 @@ describe("GET /runs/{runId}", () => {
       wakeAt: "2026-01-02T00:00:00.000Z",
     });
     expect(body.revision).toBeGreaterThan(0);
+  });
+
+  test("shows that it is paused", async () => {
+    const { ask, runs, engine } = world();
+    await ask("POST", "/runs", { body: { workflow: "listen/for go", runId: "p" } });
+    await runs.skip("1s");
+    await pause(engine, "p", { reason: "lunch", by: "me" });
+    const { body } = await ask("GET", "/runs/p");
+    expect(body).toMatchObject({
+      status: "paused",
+      pause: { reason: "lunch", by: "me", at: "2026-01-01T00:00:01.000Z" },
+    });
+    expect((await ask("GET", "/runs?status=paused")).status).toBe(200);
+  });
+
+  test("shows what it continued as, and from what, with the signals that went along", async () => {
+    const { ask, runs } = aWorld([workflows.again]);
+    await ask("POST", "/runs", { body: { workflow: "again", runId: "a", input: { left: 1 } } });
+    await runs.skip("1s");
+    for (const [name, payload] of [
+      ["later", { kept: true }],
+      ["next", 1],
+    ] as const) {
+      await ask("POST", `/runs/a/signals/${name}`, { body: payload });
+      await runs.skip("1s");
+    }
+    const first = (await ask("GET", "/runs/a")).body;
+    expect(first).toMatchObject({ status: "completed", continuedTo: expect.any(String) });
+    const next = `/runs/${first.continuedTo}`;
+    expect((await ask("GET", next)).body).toMatchObject({
+      continuedFrom: "a",
+      firstRunId: "a",
+      input: { left: 0 },
+    });
+    const [created] = (await ask("GET", `${next}/journal?limit=1`)).body.items;
+    expect(created.signals).toMatchObject([{ name: "later", payload: { kept: true } }]);
   });
 
   test("its cost is what its journal says, at list price", async () => {

@@ -1,5 +1,6 @@
 /** Workflows for the API's tests. */
 import * as z from "zod";
+import { flow } from "../../shared/core/flow/flow.ts";
 import { workflow } from "../../shared/core/workflow.ts";
 
 export const add = workflow(
@@ -42,5 +43,18 @@ export const flaky = workflow("flaky", async (run) => {
 });
 
 export const parent = workflow("parent", (run) => run.child("one", echo, { from: "parent" }));
+
+export const ask = workflow("ask", (run) => run.gate("ship it", { prompt: "Ship?", timeout: "2 days" }));
+
+export const again = workflow("again", async (run, input: { left: number }) => {
+  await run.waitForSignal("next");
+  if (input.left > 0) return run.continueAsNew({ left: input.left - 1 });
+  return "over";
+});
+
+export const declared = flow("declared", { retry: { nonRetryable: [TypeError, "Gone"] } })
+  .then("one", () => 1)
+  .delay("pause", "1h")
+  .build();
 
 export const all = [add, echo, listen, nap, flaky, parent];

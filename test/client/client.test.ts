@@ -30,6 +30,11 @@ const fail = workflow("fail", (): number => {
   throw new RangeError("too far");
 });
 
+const count = workflow("count", async (runs, input: { left: number }): Promise<string> => {
+  if (input.left > 0) return runs.continueAsNew({ left: input.left - 1 });
+  return "counted";
+});
+
 let client: Client;
 let url: string;
 let close: () => Promise<void>;
@@ -39,7 +44,7 @@ beforeAll(async () => {
   const backend = await localBackend(directory, "me");
   const log = { debug() {}, info() {}, warn() {}, error() {} };
   const settings = { owner: "me", codeHash: "test", ...backend.settings };
-  const engine = createEngine(backend.ports, { workflows: [add, echo, listen, fail], log, settings });
+  const engine = createEngine(backend.ports, { workflows: [add, count, echo, listen, fail], log, settings });
   const host = await startHost({ engine, port: 0, receivers: 1, isAlone: true });
   url = host.url;
   client = createClient({ url: `${url}/` });
@@ -97,6 +102,10 @@ describe("runs", () => {
     expect(await client.result("all")).toBe(3);
   });
 
+  test("a result is that of the last run of a chain", async () => {
+    expect(await client.result(await client.start(count, { left: 2 }))).toBe("counted");
+  });
+
   test("a large result is fetched where the API says", async () => {
     const large = "x".repeat(5_300_000);
     expect(await client.result(await client.start("echo", large))).toBe(large);
@@ -142,6 +151,7 @@ describe("runs", () => {
   test("workflows and health", async () => {
     expect((await client.workflows()).items.map(({ name }) => name)).toEqual([
       "add",
+      "count",
       "echo",
       "fail",
       "listen/for",

@@ -57,6 +57,15 @@ export const operation = z.object({
   output: json.optional(),
   error: runError.optional().describe("Of the last attempt, while another one follows."),
   childRunId: z.string().optional(),
+  decision: z
+    .object({
+      approved: z.boolean(),
+      feedback: json.optional(),
+      selections: json.optional(),
+      by: z.string().optional(),
+      at: utc,
+    })
+    .optional(),
 });
 components.add(operation, { id: "Operation" });
 export type OperationView = z.infer<typeof operation>;

@@ -78,6 +78,8 @@ const facts = {
   origin: z.string().optional(),
   parentRunId: z.string().optional(),
   externalParentId: z.string().optional(),
+  firstRunId: z.string().optional().describe("The first run of those that continued as one another."),
+  continuedFrom: z.string().optional(),
   trigger: z.string().optional(),
   dryRun: z.boolean().optional(),
   step: z.string().optional(),
@@ -114,6 +116,12 @@ export const run = z.object({
     z.object({ operation: z.string(), kind: z.string(), name: z.string(), until: utc.optional() }),
   ),
   cancel: z.object(who).optional(),
+  pause: z.object(who).optional(),
+  continuedTo: z.string().optional(),
+  uncompensated: z
+    .array(z.object({ operation: z.string(), name: z.string(), error: runError }))
+    .optional()
+    .describe("What could not be undone."),
   stalled: z
     .object({
       code: z.string(),

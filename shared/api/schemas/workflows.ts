@@ -14,6 +14,8 @@ export const workflow = z.object({
   maxRetries: z.number().int().optional(),
   stepTimeout: span.optional(),
   timeout: span.optional(),
+  definitionHash: z.string().optional().describe("Of a declared flow's structure."),
+  graph: z.unknown().optional().describe("A declared flow, to draw."),
 });
 components.add(workflow, { id: "Workflow" });
 export type WorkflowView = z.infer<typeof workflow>;

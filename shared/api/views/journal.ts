@@ -4,7 +4,7 @@
  * No page splits an entry, so a page may hold more than `limit` events when one entry does.
  */
 import type { Entry, RunEvent } from "../../core/events.ts";
-import type { Json, Payload } from "../../core/json.ts";
+import type { Payload } from "../../core/json.ts";
 import { INLINE_OUTPUT_BYTES_MAX } from "../../core/limits.ts";
 import { runNotFound } from "../../engine/outside.ts";
 import type { Engine } from "../../engine/settings.ts";
@@ -18,6 +18,8 @@ export interface Page<T> {
 }
 
 const PAYLOADS = ["input", "state", "definition", "payload", "patch", "output"];
+/** The signals that a run took over from the one that it continues: events within an event. */
+const CARRIED = "signals";
 const TIMES = ["startAt", "deadline", "until", "dueAt", "nextAttemptAt"];
 
 export async function journalPage(
@@ -42,22 +44,35 @@ export async function journalPage(
 }
 
 async function eventView(entry: Entry, event: RunEvent, budget: Budget): Promise<View> {
-  const view: View = { sequence: entry.sequence, at: iso(entry.at), generation: entry.generation };
-  for (const [field, value] of Object.entries(event)) {
+  const place = { sequence: entry.sequence, at: iso(entry.at), generation: entry.generation };
+  return { ...place, ...(await fieldsView(event, budget)) };
+}
+
+async function fieldsView(fields: object, budget: Budget): Promise<View> {
+  const view: View = {};
+  for (const [field, value] of Object.entries(fields)) {
     if (PAYLOADS.includes(field)) view[field] = await budget.show(value as Payload);
-    else view[field] = TIMES.includes(field) ? iso(value as number) : (value as Json);
+    else if (TIMES.includes(field)) view[field] = iso(value as number);
+    else if (field === CARRIED) view[field] = await carriedView(value as object[], budget);
+    else view[field] = value;
   }
   return view;
 }
 
+async function carriedView(signals: readonly object[], budget: Budget): Promise<View[]> {
+  const views: View[] = [];
+  for (const signal of signals) views.push(await fieldsView(signal, budget));
+  return views;
+}
+
 /** What showing an entry takes: its text, and its blobs as far as they can be shown at all. */
-function bytesOf(entry: Entry): number {
-  let bytes = JSON.stringify(entry.events).length;
-  for (const event of entry.events) {
-    for (const value of Object.values(event)) {
-      if (isBlob(value) && value.b.bytes <= INLINE_OUTPUT_BYTES_MAX) bytes += value.b.bytes;
-    }
-  }
+const bytesOf = (entry: Entry): number => JSON.stringify(entry.events).length + blobBytesOf(entry.events);
+
+function blobBytesOf(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  if (isBlob(value)) return value.b.bytes <= INLINE_OUTPUT_BYTES_MAX ? value.b.bytes : 0;
+  let bytes = 0;
+  for (const inner of Object.values(value)) bytes += blobBytesOf(inner);
   return bytes;
 }
 

@@ -24,7 +24,7 @@ export async function operationsPage(
 }
 
 async function operationView(operation: Operation, budget: Budget): Promise<OperationView> {
-  const { startedAt, finishedAt, status } = operation;
+  const { startedAt, finishedAt, status, decision } = operation;
   return {
     id: operation.id,
     name: operation.name,
@@ -41,6 +41,7 @@ async function operationView(operation: Operation, budget: Budget): Promise<Oper
     output: await budget.show(operation.output),
     error: operation.error ?? (finishedAt === undefined ? operation.attemptError : undefined),
     childRunId: operation.childRunId,
+    decision: decision && { ...decision, at: iso(decision.at) },
   };
 }
 

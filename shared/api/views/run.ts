@@ -9,7 +9,7 @@ import type { RunSummary, RunView } from "../schemas/runs.ts";
 import { Budget, iso, isoIf } from "./payloads.ts";
 
 export async function runView(engine: Engine, state: RunState, header?: Header): Promise<RunView> {
-  const { created, finished, cancel } = state;
+  const { created, finished } = state;
   const budget = new Budget(engine);
   // In this order: the output is inline whenever it may be.
   const output = await budget.show(finished?.output);
@@ -39,7 +39,10 @@ export async function runView(engine: Engine, state: RunState, header?: Header):
     startedAt: isoIf(state.startedAt),
     updatedAt: iso(state.at),
     finishedAt: isoIf(finished?.at),
-    cancel: cancel && { reason: cancel.reason, by: cancel.by, at: iso(cancel.at) },
+    cancel: requestView(state.cancel),
+    pause: requestView(state.pause),
+    continuedTo: state.continuedTo,
+    uncompensated: state.uncompensated.length > 0 ? state.uncompensated : undefined,
     stalled: stalledView(state),
     retryCount: state.retryCount,
     cost: costView(state, header),
@@ -74,10 +77,15 @@ const givenAtStart = (created: RunState["created"]) => ({
   origin: created.origin,
   parentRunId: created.parent?.runId,
   externalParentId: created.externalParentId,
+  firstRunId: created.firstRunId,
+  continuedFrom: created.continuedFrom,
   trigger: created.trigger,
   dryRun: created.dryRun,
   startAt: isoIf(created.startAt),
 });
+
+const requestView = (request: { reason?: string; by?: string; at: number } | undefined) =>
+  request && { reason: request.reason, by: request.by, at: iso(request.at) };
 
 function residencyOf(engine: Engine, { lease }: RunState): RunView["residency"] {
   const isHeld =

@@ -1,23 +1,34 @@
 /** A workflow definition as the API shows it. */
+import type { RetryOptions } from "../../core/retry.ts";
 import type { Schema } from "../../core/schema.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
 import type { WorkflowView } from "../schemas/workflows.ts";
 
 /** `versions` has the latest first, and at least one. */
 export function workflowView(versions: readonly AnyWorkflow[]): WorkflowView {
-  const { name, options } = versions[0]!;
+  const { name, options, definitionHash, graph } = versions[0]!;
   return {
     name,
     description: options.description,
     versions: versions.map(({ version }) => version),
     driver: "code",
     input: jsonSchemaOf(options.input),
-    retry: options.retry as WorkflowView["retry"],
+    retry: options.retry && retryView(options.retry),
     maxRetries: options.maxRetries,
     stepTimeout: options.stepTimeout,
     timeout: options.timeout,
+    definitionHash,
+    graph,
   };
 }
+
+/** Classes of errors by their names. */
+const retryView = ({ nonRetryable, ...rest }: RetryOptions): WorkflowView["retry"] => ({
+  ...rest,
+  ...(nonRetryable && {
+    nonRetryable: nonRetryable.map((match) => (typeof match === "string" ? match : match.name)),
+  }),
+});
 
 interface SelfDescribing {
   jsonSchema?: { input(options: { target: string }): unknown };
