@@ -9,7 +9,7 @@ import * as iam from "aws-cdk-lib/aws-iam";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
-import { MESSAGES_PER_BATCH_MAX } from "../shared/core/limits.ts";
+import { LEG_MS_MAX, MESSAGES_PER_BATCH_MAX } from "../shared/core/limits.ts";
 import { acknowledgeWildcard } from "./acknowledge.ts";
 import { type FunctionName, functionCode } from "./bundle.ts";
 import {
@@ -26,6 +26,10 @@ import type { QueuePair } from "./queues.ts";
 export const API_TIMEOUT = Duration.seconds(29);
 /** Signals, triggers and the sweep run no user code. */
 export const INTAKE_TIMEOUT = Duration.seconds(30);
+/** A leg ends by itself before its function does: what closing takes comes on top, as far as Lambda goes. */
+const CLOSING_MS = 10_000;
+const timeoutOf = (legTimeout: Duration): Duration =>
+  Duration.millis(Math.min(legTimeout.toMilliseconds() + CLOSING_MS, LEG_MS_MAX));
 const SWEEP_EVERY = Duration.minutes(1);
 const MEMORY_MB = 512;
 const XRAY_REASON = "X-Ray's policies accept no resource but the wildcard.";
@@ -56,7 +60,7 @@ export class Functions extends Construct {
 
     this.api = make("api", apiGrants(props), { timeout: API_TIMEOUT });
     this.advance = make("advance", advanceGrants(props), {
-      timeout: legTimeout,
+      timeout: timeoutOf(legTimeout),
       memorySize,
       environment: userEnvironment,
     });

@@ -19,7 +19,7 @@ import { sendSignal } from "./control.ts";
 import { loadRun, payloadOf, readPayload } from "./load.ts";
 import { expiryFrom } from "./outside.ts";
 import type { Engine } from "./settings.ts";
-import { sendWake } from "./wake.ts";
+import { sendWake, wakeIfLate } from "./wake.ts";
 
 export interface StartRequest {
   workflow: string;
@@ -107,13 +107,9 @@ async function create(
   const key = { runId, inc };
   const created = await eventOf(engine, key, definition, request, now);
   const dueAt = (request.startAt ?? now) + engine.settings.sweepAfterMs;
-  await sendWake(engine, {
-    runId,
-    inc,
-    event: "created",
-    at: request.startAt,
-    until: (request.startAt ?? now) + WAKE_SENDER_MS,
-  });
+  const until = Math.max(now, request.startAt ?? now) + WAKE_SENDER_MS;
+  const wake = { ...key, event: "created", at: request.startAt, until };
+  await sendWake(engine, wake);
   const nonce = engine.clock.id();
   const result = await engine.journal.create({
     ...key,
@@ -125,6 +121,7 @@ async function create(
     expiresAt: expiryFrom(Math.max(now, request.startAt ?? now), retentionOf(definition)),
   });
   if (result.created || result.own) {
+    await wakeIfLate(engine, wake);
     const entry = { sequence: 0, at: now, generation: 0, nonce, events: [created] };
     return { created: true, state: fold(key, [entry]) };
   }
@@ -172,8 +169,9 @@ export async function startSuccessor(
     firstRunId: created.firstRunId ?? state.runId,
     ...(signals.length > 0 ? { signals } : {}),
   });
-  await sendWake(engine, { ...key, event: "created", until: now + WAKE_SENDER_MS });
-  await engine.journal.create({
+  const wake = { ...key, event: "created", until: now + WAKE_SENDER_MS };
+  await sendWake(engine, wake);
+  const result = await engine.journal.create({
     ...key,
     created: event,
     createdAt: now,
@@ -182,6 +180,9 @@ export async function startSuccessor(
     dueAt: now + engine.settings.sweepAfterMs,
     expiresAt: expiryFrom(now, retentionOf(definition)),
   });
+  if (result.created || result.own) return wakeIfLate(engine, wake);
+  // It is there from an earlier try, whose wake may have been lost with its sender.
+  if (result.existing.status === "pending") await sendWake(engine, { ...key, inc: result.existing.inc });
 }
 
 const carried = ({ signalId, name, payload }: Signal): SignalReceived => ({

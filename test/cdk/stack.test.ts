@@ -160,7 +160,7 @@ describe("functions", () => {
     const timeouts = Object.values(ofType("AWS::Lambda::Function")).map(
       ({ Properties }) => Properties.Timeout,
     );
-    expect(timeouts).toEqual([29, 120, 30, 30, 30]);
+    expect(timeouts).toEqual([29, 130, 30, 30, 30]);
   });
 
   test("each is told its resources, and nothing of timing unless it was set", () => {

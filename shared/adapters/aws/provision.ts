@@ -22,13 +22,15 @@ import {
   type SQSClient,
 } from "@aws-sdk/client-sqs";
 import { PortError } from "../../core/errors.ts";
-import { LEG_MS_MAX, RECEIVES_MAX } from "../../core/limits.ts";
+import { LEG_MS, RECEIVES_MAX } from "../../core/limits.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { AwsClients } from "./clients.ts";
 import { type AwsConfig, deadLetterQueueName, ENVIRONMENT, FIFO_SUFFIX, TABLE_SCHEMA } from "./names.ts";
 import { isException, type MissingResource, withRetry } from "./retry.ts";
 import { missingTable } from "./table.ts";
 
+/** A leg, and what it takes to end it: also how long a crash delays what it held. */
+const VISIBILITY_MS = LEG_MS + 30_000;
 const TABLE_READY_WITHIN_SECONDS = 60;
 const NOTHING: MissingResource = { errors: [], code: "", message: "" };
 const DEFAULT_SCHEDULE_GROUP = "default";
@@ -48,7 +50,7 @@ export function localConfig(env: Record<string, string | undefined>): AwsConfig 
 }
 
 /** Whether a client was given an endpoint on this machine. */
-export async function isLocal(client: DynamoDBClient): Promise<boolean> {
+export async function isLocal(client: DynamoDBClient | S3Client | SchedulerClient): Promise<boolean> {
   const endpoint = await client.config.endpoint?.();
   return endpoint !== undefined && LOOPBACK.test(endpoint.hostname);
 }
@@ -71,10 +73,13 @@ export async function ensureResources(
   await step(`make the table ${config.table}`, () => ensureTable(config.table, clients.dynamodb));
   const work = await queue(config.workQueueUrl);
   const signals = await queue(config.signalsQueueUrl);
-  await step(`make the bucket ${config.bucket}`, () => ensureBucket(config.bucket, clients.s3));
-  await step(`make the schedule group ${config.scheduleGroup}`, () =>
-    ensureScheduleGroup(config.scheduleGroup, clients.scheduler),
-  );
+  // Only some of the services may be emulated: what goes to AWS itself is not made here, and fails when it is used.
+  if (await isLocal(clients.s3))
+    await step(`make the bucket ${config.bucket}`, () => ensureBucket(config.bucket, clients.s3));
+  if (await isLocal(clients.scheduler))
+    await step(`make the schedule group ${config.scheduleGroup}`, () =>
+      ensureScheduleGroup(config.scheduleGroup, clients.scheduler),
+    );
   return { ...config, workQueueUrl: work.url, workQueueArn: work.arn, signalsQueueUrl: signals.url };
 }
 
@@ -134,7 +139,7 @@ function tableOf(table: string): CreateTableCommandInput {
 export async function ensureQueue(
   name: string,
   client: SQSClient,
-  visibilityMs = LEG_MS_MAX,
+  visibilityMs = VISIBILITY_MS,
 ): Promise<{ url: string; arn: string; deadLettersUrl: string }> {
   const fifo: Partial<Record<QueueAttributeName, string>> = name.endsWith(FIFO_SUFFIX)
     ? { FifoQueue: "true" }
