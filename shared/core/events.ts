@@ -78,6 +78,8 @@ export interface GateDecided {
   type: "GateDecided";
   operation: string;
   decision: Decision;
+  /** Of a request with a key. */
+  requestId?: string;
 }
 export interface Decision {
   approved: boolean;
@@ -91,6 +93,8 @@ export interface CallbackUsed {
   operation: string;
   output?: Payload;
   error?: RunError;
+  /** Of a request with a key. */
+  requestId?: string;
 }
 export interface CallbackBeaten {
   type: "CallbackBeaten";

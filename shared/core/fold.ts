@@ -180,6 +180,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       const gate = state.open.get(event.operation);
       if (gate?.kind === "gate" && gate.decision === undefined) {
         gate.decision = { ...event.decision, at: state.at };
+        if (event.requestId !== undefined) gate.requestId = event.requestId;
         state.answered.add(gate.id);
       }
       return;
@@ -188,6 +189,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       const callback = state.open.get(event.operation);
       if (callback?.kind === "callback" && callback.used === undefined) {
         callback.used = { at: state.at, output: event.output, error: event.error };
+        if (event.requestId !== undefined) callback.requestId = event.requestId;
         state.answered.add(callback.id);
       }
       return;

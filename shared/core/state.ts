@@ -71,6 +71,8 @@ export interface Operation {
   decision?: Decision & { at: number };
   /** A callback's outcome, once its token was used. */
   used?: { at: number; output?: Payload; error?: RunError };
+  /** The request with a key that decided the gate or used the token. */
+  requestId?: string;
   /** A callback's longest silence, and when it would be broken. */
   heartbeatMs?: number;
   beatBy?: number;

@@ -1,19 +1,21 @@
 /**
- * What people and programs ask of a run: signal, cancel, patch, remove. (Starting is in `start.ts`.)
+ * What people and programs ask of a run: signal, cancel, pause, redrive, patch, remove. (Starting is in `start.ts`,
+ * answers to what a run asks in `decisions.ts`.)
  */
-import { type RunError, StepfoldError } from "../core/errors.ts";
-import type { Decision, OutsideEvent } from "../core/events.ts";
-import { checkName, isCallbackToken, tokenTarget } from "../core/ids.ts";
-import { canonicalJson, type Json, type JsonObject } from "../core/json.ts";
+import { StepfoldError } from "../core/errors.ts";
+import { checkName } from "../core/ids.ts";
+import type { Json, JsonObject } from "../core/json.ts";
 import { redrivePoint } from "../core/redrive.ts";
-import { type Operation, type RunState, statusOf } from "../core/state.ts";
-import type { Header } from "../ports/journal.ts";
+import { type RunState, statusOf } from "../core/state.ts";
 import { signalMessage } from "./intake.ts";
 import { blobPrefix, loadRun, payloadOf } from "./load.ts";
 import { appendOutside, current, refuseFinished, runNotFound } from "./outside.ts";
+import { notWaiting, refuseStale } from "./refusals.ts";
+import { type Conditions, isRepeated } from "./requests.ts";
 import type { Engine } from "./settings.ts";
 import { sendWake } from "./wake.ts";
 
+export { beatCallback, type CallbackOutcome, decideGate, useCallback } from "./decisions.ts";
 export { type StartRequest, start } from "./start.ts";
 
 export interface SignalRequest {
@@ -66,238 +68,104 @@ function refuseNotWaiting(state: RunState, name: string): void {
   throw notWaiting(state, `a signal ${JSON.stringify(name)}`);
 }
 
-function refuseStale(state: RunState, ifMatch: number | undefined): void {
-  if (ifMatch === undefined || ifMatch === state.sequence) return;
-  throw new StepfoldError(
-    "StaleRevision",
-    `Expected the run ${state.runId} at revision ${ifMatch}, got ${state.sequence}.`,
-    { expected: ifMatch, found: state.sequence },
-  );
+export interface ControlRequest extends Conditions {
+  reason?: string;
+  by?: string;
 }
 
 /** Records the request to cancel, once: a further one answers the same run. */
 export async function requestCancel(
   engine: Engine,
   runId: string,
-  request: { reason?: string; by?: string; ifMatch?: number } = {},
+  request: ControlRequest = {},
 ): Promise<RunState> {
-  const requestId = engine.clock.id();
+  const { reason, by, ifMatch, requestId = engine.clock.id() } = request;
   return appendOutside(engine, runId, (state) => {
-    if (state.cancel !== undefined && (state.finished === undefined || state.finished.status === "cancelled"))
+    const isFinished = state.finished !== undefined;
+    const isAsked = state.cancel !== undefined && (!isFinished || state.finished?.status === "cancelled");
+    // One with a key is recorded also where another has asked before, so that its repeat is known.
+    const isNews = !isAsked || (request.requestId !== undefined && !isFinished);
+    if (isRepeated(runId, state.requests, requestId) || !isNews)
       return {
         events: [],
-        wake:
-          state.finished === undefined ? [...state.requests].map((id) => `request:${id}`).at(-1) : undefined,
+        wake: isFinished ? undefined : [...state.requests].map((id) => `request:${id}`).at(-1),
       };
     refuseFinished(state);
-    refuseStale(state, request.ifMatch);
-    return {
-      events: [{ type: "CancelRequested", requestId, reason: request.reason, by: request.by }],
-      wake: `request:${requestId}`,
-    };
+    refuseStale(state, ifMatch);
+    return { events: [{ type: "CancelRequested", requestId, reason, by }], wake: `request:${requestId}` };
   });
 }
 
 /** Keeps the run from beginning anything more. A paused run answers the same. */
 export const pause = (engine: Engine, runId: string, request: ControlRequest = {}): Promise<RunState> =>
-  controlled(engine, runId, request, (state, requestId) =>
-    state.pause === undefined
-      ? { type: "PauseRequested", requestId, reason: request.reason, by: request.by }
-      : undefined,
-  );
+  controlled(engine, runId, request, "PauseRequested", ({ pause }) => pause === undefined);
 
 /** Lets a paused run go on. One that is not paused stays as it is. */
 export const resume = (engine: Engine, runId: string, request: ControlRequest = {}): Promise<RunState> =>
-  controlled(engine, runId, request, (state, requestId) =>
-    state.pause === undefined
-      ? undefined
-      : { type: "ResumeRequested", requestId, reason: request.reason, by: request.by },
-  );
-
-export interface ControlRequest {
-  reason?: string;
-  by?: string;
-  ifMatch?: number;
-}
+  controlled(engine, runId, request, "ResumeRequested", ({ pause }) => pause !== undefined);
 
 function controlled(
   engine: Engine,
   runId: string,
   request: ControlRequest,
-  eventOf: (state: RunState, requestId: string) => OutsideEvent | undefined,
+  type: "PauseRequested" | "ResumeRequested",
+  changes: (state: RunState) => boolean,
 ): Promise<RunState> {
-  const requestId = engine.clock.id();
+  const { reason, by, ifMatch, requestId = engine.clock.id() } = request;
   return appendOutside(engine, runId, (state) => {
-    if (state.requests.has(requestId)) return { events: [], wake: `request:${requestId}` };
+    if (isRepeated(runId, state.requests, requestId)) return { events: [], wake: wakeOf(state, requestId) };
     refuseFinished(state);
-    refuseStale(state, request.ifMatch);
-    const event = eventOf(state, requestId);
-    return event === undefined
-      ? { events: [], wake: undefined }
-      : { events: [event], wake: `request:${requestId}` };
+    refuseStale(state, ifMatch);
+    // One with a key is recorded also where it changes nothing, so that its repeat is known.
+    if (request.requestId === undefined && !changes(state)) return { events: [], wake: undefined };
+    return { events: [{ type, requestId, reason, by }], wake: `request:${requestId}` };
   });
 }
+
+const wakeOf = ({ finished }: RunState, requestId: string): string | undefined =>
+  finished === undefined ? `request:${requestId}` : undefined;
 
 /** Lets a failed, cancelled or timed-out run go on from `from`, or from where it failed. A stalled run is tried again. */
 export async function redrive(
   engine: Engine,
   runId: string,
-  request: { from?: string; ifMatch?: number } = {},
+  request: { from?: string } & Conditions = {},
 ): Promise<RunState> {
-  const requestId = engine.clock.id();
+  const { from, ifMatch, requestId = engine.clock.id() } = request;
   const run = await current(engine, runId);
   if (run === undefined) throw runNotFound(runId);
   engine.known.keep(runId, run);
   if (run.state.stalled !== undefined && run.state.finished === undefined) {
+    refuseStale(run.state, ifMatch);
     await sendWake(engine, { runId, inc: run.header.inc, retryStalled: true });
     return run.state;
   }
   const state = await appendOutside(engine, runId, (present) => {
-    if (present.requests.has(requestId)) return { events: [], wake: `request:${requestId}` };
-    if (present.finished === undefined || present.finished.status === "completed")
-      throw new StepfoldError(
-        "NotRedrivable",
-        `Expected the run ${runId} to have failed, timed out or been cancelled, got ${statusOf(present)}.`,
-        { runId, runStatus: statusOf(present) },
-      );
-    refuseStale(present, request.ifMatch);
-    return {
-      events: [
-        { type: "RunRedriven", requestId, from: request.from, ...redrivePoint(present, request.from) },
-      ],
-      wake: `request:${requestId}`,
-    };
+    if (isRepeated(runId, present.requests, requestId))
+      return { events: [], wake: wakeOf(present, requestId) };
+    refuseNotRedrivable(present);
+    refuseStale(present, ifMatch);
+    const point = redrivePoint(present, from);
+    return { events: [{ type: "RunRedriven", requestId, from, ...point }], wake: `request:${requestId}` };
   });
-  await engine.journal.project(run.header, {
-    headerSequence: state.sequence,
-    status: statusOf(state),
-    updatedAt: state.at,
-    finishedAt: null,
-    dueAt: engine.clock.now() + engine.settings.sweepAfterMs,
-  });
+  if (state.finished === undefined)
+    await engine.journal.project(run.header, {
+      headerSequence: state.sequence,
+      status: statusOf(state),
+      updatedAt: state.at,
+      finishedAt: null,
+      dueAt: engine.clock.now() + engine.settings.sweepAfterMs,
+    });
   return state;
 }
 
-/** Decides a gate, by its name (the one that waits now) or its operation id. The first decision counts. */
-export async function decideGate(
-  engine: Engine,
-  runId: string,
-  gate: string,
-  decision: Decision,
-): Promise<Operation> {
-  const state = await appendOutside(engine, runId, (present) => {
-    const operation = gateOf(present, gate);
-    if (operation?.decision !== undefined) {
-      if (operation.decision.approved !== decision.approved)
-        throw new StepfoldError(
-          "AlreadyDecided",
-          `The gate ${JSON.stringify(operation.name)} of run ${runId} was ${operation.decision.approved ? "approved" : "rejected"} already.`,
-          { runId, operation: operation.id, approved: operation.decision.approved },
-        );
-      return { events: [], wake: present.finished === undefined ? `answer:${operation.id}` : undefined };
-    }
-    if (operation === undefined || !present.open.has(operation.id))
-      throw notWaiting(present, `a decision at ${JSON.stringify(gate)}`);
-    return {
-      events: [{ type: "GateDecided", operation: operation.id, decision }],
-      wake: `answer:${operation.id}`,
-    };
-  });
-  return gateOf(state, gate)!;
-}
-
-function gateOf(state: RunState, gate: string): Operation | undefined {
-  const byId = state.operations.get(gate);
-  if (byId?.kind === "gate") return byId;
-  const named = [...state.operations.values()].filter(({ kind, name }) => kind === "gate" && name === gate);
-  return named.find(({ id }) => state.open.has(id)) ?? named.at(-1);
-}
-
-export type CallbackOutcome =
-  | { output?: Json }
-  | { error: { code?: string; name?: string; message: string; data?: Json } };
-
-/** Uses a callback's token. The first outcome counts; the same again is answered the same. */
-export async function useCallback(
-  engine: Engine,
-  token: string,
-  outcome: CallbackOutcome,
-): Promise<Operation> {
-  const { runId, operation, header } = await callbackOf(engine, token);
-  const error = "error" in outcome ? callbackError(outcome.error) : undefined;
-  const value = "error" in outcome ? undefined : outcome.output;
-  const output =
-    value === undefined ? undefined : await payloadOf(engine, header, value, JSON.stringify(value));
-  const state = await appendOutside(engine, runId, (present) => {
-    const callback = present.operations.get(operation);
-    if (callback?.used !== undefined) {
-      if (
-        canonicalJson([callback.used.output, callback.used.error] as unknown as Json) !==
-        canonicalJson([output, error] as unknown as Json)
-      )
-        throw new StepfoldError(
-          "AlreadyDecided",
-          `The callback ${JSON.stringify(callback.name)} of run ${runId} has another outcome already.`,
-          { runId, operation },
-        );
-      return { events: [], wake: present.finished === undefined ? `answer:${operation}` : undefined };
-    }
-    refuseExpired(present, operation);
-    return { events: [{ type: "CallbackUsed", operation, output, error }], wake: `answer:${operation}` };
-  });
-  return state.operations.get(operation)!;
-}
-
-/** Breaks a callback's silence. */
-export async function beatCallback(engine: Engine, token: string): Promise<Operation> {
-  const { runId, operation } = await callbackOf(engine, token);
-  const state = await appendOutside(engine, runId, (present) => {
-    refuseExpired(present, operation);
-    const beats = present.open.get(operation)!.heartbeatMs !== undefined;
-    return { events: beats ? [{ type: "CallbackBeaten", operation }] : [], wake: undefined };
-  });
-  return state.operations.get(operation)!;
-}
-
-async function callbackOf(
-  engine: Engine,
-  token: string,
-): Promise<{ runId: string; operation: string; header: Header }> {
-  const invalid = new StepfoldError(
-    "InvalidToken",
-    "Expected a token that a callback of a run handed out, got another text.",
+function refuseNotRedrivable(state: RunState): void {
+  if (state.finished !== undefined && state.finished.status !== "completed") return;
+  throw new StepfoldError(
+    "NotRedrivable",
+    `Expected the run ${state.runId} to have failed, timed out or been cancelled, got ${statusOf(state)}.`,
+    { runId: state.runId, runStatus: statusOf(state) },
   );
-  const target = tokenTarget(token);
-  const header =
-    target === undefined ? undefined : await engine.journal.header(target.runId, { consistent: true });
-  if (target === undefined || header === undefined) throw invalid;
-  if (!isCallbackToken(token, header.runId, header.inc, target.operation)) throw invalid;
-  return { ...target, header };
-}
-
-function refuseExpired(state: RunState, operation: string): void {
-  if (state.finished === undefined && state.open.has(operation)) return;
-  throw new StepfoldError("TokenExpired", `The run ${state.runId} no longer waits for this callback.`, {
-    runId: state.runId,
-    operation,
-  });
-}
-
-const callbackError = (error: { code?: string; name?: string; message: string; data?: Json }): RunError => ({
-  code: "CallbackFailed",
-  name: error.name ?? "CallbackFailed",
-  message: error.message,
-  ...(error.data === undefined ? {} : { data: error.data }),
-});
-
-function notWaiting(state: RunState, what: string): StepfoldError {
-  const waitingFor = [...state.open.values()]
-    .filter(({ status }) => status === "waiting")
-    .map(({ name, kind }) => ({ name, kind }));
-  return new StepfoldError("NotWaiting", `The run ${state.runId} does not wait for ${what}.`, {
-    runId: state.runId,
-    waitingFor,
-  });
 }
 
 /** Merges a patch into the published state of an unfinished run. */

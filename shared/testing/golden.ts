@@ -133,7 +133,7 @@ function idsOf(golden: GoldenJournal): [string, string][] {
       note(childRunId(inc, event.operation, 0), "child");
     }
     if ("signalId" in event) note(event.signalId, "signal");
-    if ("requestId" in event) note(event.requestId, "request");
+    if ("requestId" in event && event.requestId !== undefined) note(event.requestId, "request");
   }
   return [...ids].sort(([left], [right]) => right.length - left.length);
 }
