@@ -13,7 +13,7 @@ import type { RunState } from "../core/state.ts";
 import { catchUp, include, loadRun } from "./load.ts";
 import type { Resident } from "./residents.ts";
 import type { Engine } from "./settings.ts";
-import { wakeFor } from "./wake.ts";
+import { type Wake, wakeFor, wakeIfLate } from "./wake.ts";
 
 /** How long many writers of one run contend before one gives up. */
 const CONTENTION_MS = 10_000;
@@ -58,13 +58,16 @@ async function contend(
   decide: (state: RunState) => OutsideDecision,
 ): Promise<void> {
   const deadline = engine.clock.now() + CONTENTION_MS;
-  let woken: string | undefined;
+  let woken: Wake | undefined;
   for (let conflicts = 0; ; conflicts++) {
     const { events, wake } = decide(run.state);
-    if (wake !== undefined && wake !== woken) await wakeFor(engine, run.header, wake);
-    woken = wake;
+    if (wake === undefined) woken = undefined;
+    else if (wake !== woken?.event) woken = await wakeFor(engine, run.header, wake);
     if (events.length === 0) return;
-    if (await stored(engine, run, events)) return hasten(engine, run);
+    if (await stored(engine, run, events)) {
+      if (woken !== undefined) await wakeIfLate(engine, woken);
+      return hasten(engine, run);
+    }
     if (engine.clock.now() > deadline)
       throw new StepfoldError(
         "WriteConflict",

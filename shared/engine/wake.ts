@@ -1,7 +1,8 @@
 /**
  * Wakes: messages on the work queue that bring a run back.
  *
- * 1. Whoever appends what another must act on sends the wake before the append, naming the event (J8).
+ * 1. Whoever appends what another must act on sends the wake before the append, naming the event (J8), and once more
+ *    after it if too long has passed between.
  * 2. A wake is only ever a hint: what there is to do, the journal says (J6).
  */
 
@@ -35,13 +36,17 @@ export function parseWake(body: string): Wake | undefined {
 }
 
 /** Wakes a run for an event that is about to be appended. */
-export async function wakeFor(engine: Engine, key: RunKey, event: string): Promise<void> {
-  await sendWake(engine, {
-    runId: key.runId,
-    inc: key.inc,
-    event,
-    until: engine.clock.now() + WAKE_SENDER_MS,
-  });
+export async function wakeFor(engine: Engine, key: RunKey, event: string): Promise<Wake> {
+  const until = engine.clock.now() + WAKE_SENDER_MS;
+  const wake = { runId: key.runId, inc: key.inc, event, until };
+  await sendWake(engine, wake);
+  return wake;
+}
+
+/** Once the event is there: a sender that was held up wakes again, because its first wake may be dropped by now. */
+export async function wakeIfLate(engine: Engine, { runId, inc, until }: Wake): Promise<void> {
+  if (until !== undefined && engine.clock.now() > until - WAKE_SENDER_MS / 2)
+    await sendWake(engine, { runId, inc });
 }
 
 /** Sends a wake, no earlier than its `at`: by a delayed message, or a schedule for what is further off. */
