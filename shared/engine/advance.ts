@@ -9,6 +9,7 @@
  */
 import { durationMs } from "../core/duration.ts";
 import { LeaseLost, StepfoldError } from "../core/errors.ts";
+import { isOwners } from "../core/fold.ts";
 import {
   DUE_MOVE_MS,
   EXPIRY_HORIZON_MS,
@@ -103,7 +104,10 @@ async function bring(engine: Engine, runId: string): Promise<Resident | undefine
   const resident = engine.residents.take(runId);
   if (resident === undefined) return loadRun(engine, runId);
   try {
-    await catchUp(engine, resident);
+    const tail = await catchUp(engine, resident);
+    // Another owner has been here, and has moved the header.
+    if (tail.some(isOwners))
+      resident.header = (await engine.journal.header(runId, { consistent: true })) ?? resident.header;
     return resident;
   } catch (error) {
     // The run of this id is another one by now, or its rows are gone: the journal tells.
@@ -150,8 +154,8 @@ async function project(engine: Engine, run: Resident): Promise<void> {
   const status = statusOf(state);
   const stalled = state.stalled !== undefined;
   const dueAt = stalled ? engine.clock.now() + SWEEP_BACKOFF_MS : dueAfter(engine, run);
-  const later = header.dueAt === undefined || Math.abs(dueAt - header.dueAt) > DUE_MOVE_MS;
-  if (status === header.status && stalled === (header.stalled ?? false) && !later) return;
+  const moves = isElsewhere(header.dueAt, dueAt);
+  if (status === header.status && stalled === (header.stalled ?? false) && !moves) return;
   const projection: Projection = {
     headerSequence: state.sequence,
     status,
@@ -160,15 +164,20 @@ async function project(engine: Engine, run: Resident): Promise<void> {
     wakeAt: wakeAtOf(state) ?? null,
     stalled,
   };
-  if (later) projection.dueAt = dueAt;
-  if (!(await engine.journal.project(header, projection))) return;
-  Object.assign(header, {
-    ...projection,
-    wakeAt: projection.wakeAt ?? undefined,
-    dueAt: projection.dueAt ?? header.dueAt,
-  });
-  if (later && !stalled) await seeWhoCame(engine, run);
+  if (moves) projection.dueAt = dueAt;
+  if (await engine.journal.project(header, projection))
+    Object.assign(header, {
+      ...projection,
+      wakeAt: projection.wakeAt ?? undefined,
+      dueAt: projection.dueAt ?? header.dueAt,
+    });
+  // Refused, it may be there all the same: from a try whose answer was lost.
+  if (moves && !stalled) await seeWhoCame(engine, run);
 }
+
+/** Whether `dueAt` has to move: earlier at once, later only when that saves the sweep a vain look (J6). */
+const isElsewhere = (present: number | undefined, dueAt: number): boolean =>
+  present === undefined || dueAt < present - SWEEP_BACKOFF_MS || dueAt > present + DUE_MOVE_MS;
 
 /** An event that was appended while `dueAt` moved away may have counted on the old one (J6). */
 async function seeWhoCame(engine: Engine, run: Resident): Promise<void> {
@@ -176,12 +185,16 @@ async function seeWhoCame(engine: Engine, run: Resident): Promise<void> {
   const tail = await engine.journal.tail(header, state.sequence, 1);
   if (tail.length === 0) return;
   const dueAt = engine.clock.now() + engine.settings.sweepAfterMs;
-  if (await engine.journal.reschedule(header, { dueAt, sequence: tail[0]!.sequence })) header.dueAt = dueAt;
+  // Not with the newer entry's sequence: its own projection, which may be the run's last, must still pass.
+  if (await engine.journal.reschedule(header, { dueAt, sequence: state.sequence })) header.dueAt = dueAt;
 }
 
 /** When the sweep should next look: after the run's own next time, and well before its rows expire. */
 function dueAfter(engine: Engine, run: Resident): number {
-  const wakeAt = wakeAtOf(run.state) ?? Number.POSITIVE_INFINITY;
+  const now = engine.clock.now();
+  const wakeAt = isActionable(run, now, engine.settings.codeHash)
+    ? now
+    : (wakeAtOf(run.state) ?? Number.POSITIVE_INFINITY);
   return Math.min(wakeAt + engine.settings.sweepAfterMs, run.header.expiresAt - EXPIRY_HORIZON_MS / 2);
 }
 

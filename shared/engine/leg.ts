@@ -51,6 +51,8 @@ export class Leg {
   #heldBack = false;
   #closed = false;
   #poked = false;
+  /** Something is there to deliver that the present draft cannot take: it is for the next. */
+  #hasMore = false;
   #notify: (() => void) | undefined;
 
   constructor(engine: Engine, run: Resident) {
@@ -302,9 +304,12 @@ export class Leg {
   /** Delivers what is there to deliver, and drafts what the code makes of it, until there is nothing more. */
   async #decide(): Promise<void> {
     if (this.#poked && this.#draft === undefined) await this.#readTail();
+    this.#hasMore = true;
     while (!(await this.#draftCommands())) {
       if ((this.#draft?.bytes ?? 0) > ENTRY_BYTES_MAX) return;
-      if (!(await this.#deliverNext())) return;
+      if (await this.#deliverNext()) continue;
+      this.#hasMore = this.#run.state.firstUndelivered !== undefined;
+      return;
     }
   }
 
@@ -569,6 +574,7 @@ export class Leg {
       return true;
     }
     if (state.pause !== undefined) return true;
+    if (this.#hasMore) return false;
     const begins = this.#draft?.events.some(({ type }) => type === "LegStarted" || BEGINS.has(type));
     if (begins && runningSteps(this.#run).length > 0) return false;
     if (!hasOpenLeaf(this.#run)) return false;

@@ -63,7 +63,8 @@ async function contend(
     const { events, wake } = decide(run.state);
     if (wake === undefined) woken = undefined;
     else if (wake !== woken?.event) woken = await wakeFor(engine, run.header, wake);
-    if (events.length === 0) return;
+    // Whoever was first may have died between its append and this.
+    if (events.length === 0) return woken === undefined ? undefined : hasten(engine, run);
     if (await stored(engine, run, events)) {
       if (woken !== undefined) await wakeIfLate(engine, woken);
       return hasten(engine, run);
