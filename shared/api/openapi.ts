@@ -6,6 +6,7 @@ import * as z from "zod";
 import { statusOfCode } from "./problem.ts";
 import type { Route, RouteAnswer, RouteHeader } from "./route.ts";
 import { components, name as nameSchema, problem, runId } from "./schemas/common.ts";
+import { gate, token } from "./schemas/decisions.ts";
 
 /** The package's. */
 export const API_VERSION = "0.1.0";
@@ -104,12 +105,14 @@ function requestBodyOf(body: z.ZodType): Schema {
 const inner = (schema: z.ZodType): z.ZodType =>
   schema instanceof z.ZodOptional ? (schema.unwrap() as z.ZodType) : schema;
 
+const parameterSchemas: Record<string, z.ZodType> = { runId, gate, token };
+
 const pathParameters = (path: string): Schema[] =>
   [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: "path",
     required: true,
-    schema: schemaOf(name === "runId" ? runId : nameSchema),
+    schema: schemaOf(parameterSchemas[name!] ?? nameSchema),
   }));
 
 function queryParameters(query: z.ZodType | undefined): Schema[] {

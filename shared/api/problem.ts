@@ -10,9 +10,19 @@ import type { ApiResponse } from "./route.ts";
 
 const codesByStatus: Record<number, readonly string[]> = {
   400: ["MalformedRequest"],
+  403: ["InvalidToken"],
   404: ["NotFound", "RunNotFound", "WorkflowNotFound", "OperationNotFound", "BlobNotFound"],
   405: ["MethodNotAllowed"],
-  409: ["RunFinished", "RunNotFinished", "IdempotencyConflict", "NotWaiting", "WriteConflict"],
+  409: [
+    "RunFinished",
+    "RunNotFinished",
+    "IdempotencyConflict",
+    "NotWaiting",
+    "AlreadyDecided",
+    "NotRedrivable",
+    "WriteConflict",
+  ],
+  410: ["TokenExpired"],
   412: ["StaleRevision"],
   413: ["PayloadTooLarge", "MessageTooLarge"],
   415: ["UnsupportedMediaType"],

@@ -2,8 +2,8 @@
  * Which route a path means.
  *
  * 1. Percent-encoded paths: each segment is decoded by itself, so a name may contain an encoded slash.
- * 2. API Gateway's HTTP APIs hand over decoded paths: what follows the place of a route's last parameter belongs to
- *    it, slashes included.
+ * 2. API Gateway's HTTP APIs hand over decoded paths: segments beyond a route's own belong to its last parameter,
+ *    where that is a name, and may hold slashes.
  * 3. An unknown path is `NotFound`; a known one with another method `MethodNotAllowed`, with the methods it has.
  */
 import { StepfoldError } from "../core/errors.ts";
@@ -26,18 +26,20 @@ export function createRouter(routes: readonly Route[]): Router {
   const places = placesOf(routes);
   return (method, path, isDecoded) => {
     const segments = path.split("/").slice(1);
+    const allowed: string[] = [];
     for (const place of places) {
       const params = matched(place, segments, isDecoded);
       if (params === undefined) continue;
       const route = place.routes.get(method);
       if (route !== undefined) return { route, params };
-      const allowed = [...place.routes.keys()];
+      allowed.push(...place.routes.keys());
+    }
+    if (allowed.length > 0)
       throw new StepfoldError(
         "MethodNotAllowed",
         `Expected ${allowed.join(" or ")} for this path, got ${method}.`,
         { allowed },
       );
-    }
     throw new StepfoldError(
       "NotFound",
       `There is nothing at ${path.slice(0, 300)}. GET /openapi.json lists the paths.`,
@@ -80,10 +82,15 @@ function matched(
   return params;
 }
 
+/** Parameters that hold no slash. */
+const WITHOUT_SLASH = ["runId", "token"];
+
 function joined(given: readonly string[], wanted: Place["segments"]): readonly string[] {
-  const last = wanted.length - 1;
-  if (given.length <= wanted.length || !wanted[last]?.isParameter) return given;
-  return [...given.slice(0, last), given.slice(last).join("/")];
+  const surplus = given.length - wanted.length;
+  const last = wanted.findLastIndex(({ isParameter }) => isParameter);
+  if (surplus <= 0 || last < 0 || WITHOUT_SLASH.includes(wanted[last]!.text)) return given;
+  const after = last + surplus + 1;
+  return [...given.slice(0, last), given.slice(last, after).join("/"), ...given.slice(after)];
 }
 
 function decoded(segment: string): string {

@@ -92,6 +92,8 @@ export interface OperationView {
   output?: Json;
   error?: RunError;
   childRunId?: string;
+  /** A gate's question. */
+  prompt?: string;
   decision?: { approved: boolean; feedback?: Json; selections?: Json; by?: string; at: string };
 }
 

@@ -1,16 +1,17 @@
-/** What is asked of an existing run: signals, cancel, patches of the published state. */
+/** What is asked of an existing run: signals, cancel, pause, redrive, patches of the published state. */
 import { StepfoldError } from "../../core/errors.ts";
 import { digest } from "../../core/ids.ts";
 import { canonicalJson, type Json, type JsonObject } from "../../core/json.ts";
 import type { RunState } from "../../core/state.ts";
-import { patchState, requestCancel, sendSignal } from "../../engine/control.ts";
+import { patchState, pause, redrive, requestCancel, resume, sendSignal } from "../../engine/control.ts";
 import { loadRun, readPayload } from "../../engine/load.ts";
 import { runNotFound } from "../../engine/outside.ts";
 import type { Engine } from "../../engine/settings.ts";
-import { route } from "../route.ts";
+import { type Route, route } from "../route.ts";
 import { json, jsonObject } from "../schemas/common.ts";
 import * as details from "../schemas/details.ts";
 import * as schemas from "../schemas/runs.ts";
+import { conditionsOf } from "./conditions.ts";
 import { checkRevision } from "./revision.ts";
 import { runAnswer } from "./runs.ts";
 
@@ -91,33 +92,73 @@ async function stateOf(engine: Engine, runId: string): Promise<RunState> {
   return run.state;
 }
 
-type CancelBody = { reason?: string; by?: string } | undefined;
-
-export const cancelRun = route<undefined, CancelBody>({
+export const cancelRun = route<undefined, schemas.RequestBody>({
   method: "POST",
   path: "/runs/{runId}/cancel",
   operationId: "cancelRun",
   summary: "Asks a run to end; its code may clean up first.",
-  body: schemas.cancelBody,
+  body: schemas.requestBody,
   headers: ["Idempotency-Key", "If-Match"],
   answers: {
     202: { description: "Asked for, now or before.", schema: schemas.run, headers: ["ETag"] },
     200: { description: "What the same key has asked for before.", schema: schemas.run, headers: ["ETag"] },
   },
-  problems: ["RunNotFound", "RunFinished", "StaleRevision", "WriteConflict"],
-  async handle(engine, { params, body = {}, idempotencyKey, ifMatch }) {
-    const runId = params.runId!;
-    if (idempotencyKey !== undefined) {
-      const state = await stateOf(engine, runId);
-      const { cancel } = state;
-      const isRepeat = cancel !== undefined && cancel.reason === body.reason && cancel.by === body.by;
-      if (isRepeat) return runAnswer(engine, 200, state);
-    }
-    return runAnswer(
-      engine,
-      202,
-      await requestCancel(engine, runId, { ...body, ...(ifMatch === undefined ? {} : { ifMatch }) }),
-    );
+  problems: ["RunNotFound", "RunFinished", "IdempotencyConflict", "StaleRevision", "WriteConflict"],
+  async handle(engine, request) {
+    const runId = request.params.runId!;
+    const conditions = conditionsOf(request, "cancel", runId);
+    const { requestId } = conditions;
+    const isRepeat = requestId !== undefined && (await stateOf(engine, runId)).requests.has(requestId);
+    const state = await requestCancel(engine, runId, { ...request.body, ...conditions });
+    return runAnswer(engine, isRepeat ? 200 : 202, state);
+  },
+});
+
+const steering: Pick<Route, "method" | "headers" | "answers"> = {
+  method: "POST",
+  headers: ["Idempotency-Key", "If-Match"],
+  answers: { 200: { description: "The run.", schema: schemas.run, headers: ["ETag"] } },
+};
+
+const pausing = (verb: "pause" | "resume", summary: string, act: typeof pause): Route =>
+  route<undefined, schemas.RequestBody>({
+    ...steering,
+    path: `/runs/{runId}/${verb}`,
+    operationId: `${verb}Run`,
+    summary,
+    body: schemas.requestBody,
+    problems: ["RunNotFound", "RunFinished", "IdempotencyConflict", "StaleRevision", "WriteConflict"],
+    async handle(engine, request) {
+      const runId = request.params.runId!;
+      const state = await act(engine, runId, { ...request.body, ...conditionsOf(request, verb, runId) });
+      return runAnswer(engine, 200, state);
+    },
+  });
+
+export const pauseRun = pausing("pause", "Keeps a run from beginning its next operation.", pause);
+export const resumeRun = pausing("resume", "Lets a paused run go on; another stays as it is.", resume);
+
+export const redriveRun = route<undefined, schemas.RedriveBody>({
+  ...steering,
+  path: "/runs/{runId}/redrive",
+  operationId: "redriveRun",
+  summary: "Lets a failed, cancelled or timed-out run go on; a stalled one is tried again.",
+  body: schemas.redriveBody,
+  problems: [
+    "RunNotFound",
+    "OperationNotFound",
+    "NotRedrivable",
+    "IdempotencyConflict",
+    "StaleRevision",
+    "WriteConflict",
+  ],
+  async handle(engine, request) {
+    const runId = request.params.runId!;
+    const state = await redrive(engine, runId, {
+      ...request.body,
+      ...conditionsOf(request, "redrive", runId),
+    });
+    return runAnswer(engine, 200, state);
   },
 });
 

@@ -2,6 +2,7 @@
 import { openApiDocument } from "../openapi.ts";
 import { type Route, route } from "../route.ts";
 import * as control from "./control.ts";
+import * as decisions from "./decisions.ts";
 import * as details from "./details.ts";
 import * as runs from "./runs.ts";
 import * as workflows from "./workflows.ts";
@@ -26,7 +27,16 @@ export const routes: readonly Route[] = [
   details.getSignals,
   control.sendSignalRoute,
   control.cancelRun,
+  control.pauseRun,
+  control.resumeRun,
+  control.redriveRun,
   control.patchRunState,
+  decisions.getGate,
+  decisions.approveGate,
+  decisions.rejectGate,
+  decisions.succeedCallback,
+  decisions.failCallback,
+  decisions.beatCallbackRoute,
   workflows.listWorkflows,
   workflows.getWorkflow,
   workflows.getHealth,

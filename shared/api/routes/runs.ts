@@ -62,7 +62,7 @@ export const startRun = route<undefined, schemas.StartBody>({
   ],
   async handle(engine, { body, idempotencyKey, waitSeconds }) {
     const { created, state } = await start(engine, startRequest(body, idempotencyKey));
-    const run = waitSeconds === undefined ? { state } : await untilFinished(engine, state, waitSeconds);
+    const run = waitSeconds === undefined ? { state } : await untilFinished(engine, { state }, waitSeconds);
     return runAnswer(engine, created ? 201 : 200, run.state, {
       headers: { location: `/runs/${encodeURIComponent(state.runId)}`, ...applied(waitSeconds) },
     });
@@ -98,8 +98,8 @@ export const getRun = route({
   async handle(engine, { params, waitSeconds }) {
     const found = await loadRun(engine, params.runId!, { consistent: true });
     if (found === undefined) throw runNotFound(params.runId!);
-    const run = waitSeconds === undefined ? found : await untilFinished(engine, found.state, waitSeconds);
-    return runAnswer(engine, 200, run.state, { header: found.header, headers: applied(waitSeconds) });
+    const run = waitSeconds === undefined ? found : await untilFinished(engine, found, waitSeconds);
+    return runAnswer(engine, 200, run.state, { header: run.header, headers: applied(waitSeconds) });
   },
 });
 

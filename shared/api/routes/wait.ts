@@ -1,19 +1,54 @@
-/** `Prefer: wait`: it watches the run, and does not run it. */
+/**
+ * `Prefer: wait`: it watches the run, and does not run it.
+ *
+ * Whoever waits for a run that continues as another waits for that one: the answer is the last of the chain, as far
+ * as it has come.
+ */
 import { applyEntry } from "../../core/fold.ts";
 import type { RunState } from "../../core/state.ts";
+import { loadRun } from "../../engine/load.ts";
 import type { Engine } from "../../engine/settings.ts";
+import type { Header } from "../../ports/journal.ts";
 
-/** The run once it is finished, or when the seconds are over. `state` is given up to this call. */
-export async function untilFinished(
-  engine: Engine,
-  state: RunState,
-  seconds: number,
-): Promise<{ state: RunState }> {
+/** How often a successor that is about to be is looked for. */
+const SUCCESSOR_POLL_MS = 100;
+
+interface Watched {
+  state: RunState;
+  header?: Header;
+}
+
+/** The run once it is finished, or when the seconds are over. Its `state` is given up to this call. */
+export async function untilFinished(engine: Engine, run: Watched, seconds: number): Promise<Watched> {
   const until = engine.clock.now() + seconds * 1_000;
+  let last = run;
   for (;;) {
+    const { state } = last;
     for (const entry of await engine.journal.tail(state, state.sequence)) applyEntry(state, entry);
+    if (state.continuedTo !== undefined) {
+      const next = await successorOf(engine, state, state.continuedTo, until);
+      if (next === undefined) return last;
+      last = next;
+      continue;
+    }
     const leftMs = until - engine.clock.now();
-    if (state.finished !== undefined || leftMs <= 0) return { state };
+    if (state.finished !== undefined || leftMs <= 0) return last;
     await engine.journal.changed(state.runId, state.sequence, leftMs);
+  }
+}
+
+/** It comes a moment after its predecessor's end, and may have been removed since. */
+async function successorOf(
+  engine: Engine,
+  { runId }: RunState,
+  successor: string,
+  until: number,
+): Promise<Watched | undefined> {
+  for (;;) {
+    const isMade = (await engine.journal.header(runId, { consistent: true }))?.dueAt === undefined;
+    const next = await loadRun(engine, successor, { consistent: true });
+    const leftMs = until - engine.clock.now();
+    if (next !== undefined || isMade || leftMs <= 0) return next;
+    await engine.clock.sleep(Math.min(leftMs, SUCCESSOR_POLL_MS));
   }
 }

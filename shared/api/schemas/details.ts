@@ -57,6 +57,7 @@ export const operation = z.object({
   output: json.optional(),
   error: runError.optional().describe("Of the last attempt, while another one follows."),
   childRunId: z.string().optional(),
+  prompt: z.string().optional().describe("A gate's question."),
   decision: z
     .object({
       approved: z.boolean(),

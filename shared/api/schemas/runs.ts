@@ -166,9 +166,18 @@ export type ListQueryParams = z.infer<typeof listQuery>;
 
 export const runPage = page(runSummary);
 
-export const cancelBody = z
+export const requestBody = z
   .strictObject({ reason: prose(PROSE_LENGTH_MAX).optional(), by: prose(OWNER_LENGTH_MAX).optional() })
   .optional();
+export type RequestBody = z.infer<typeof requestBody>;
+export const redriveBody = z
+  .strictObject({
+    from: name
+      .optional()
+      .describe("The name of the operation that it begins at: by default the one that failed."),
+  })
+  .optional();
+export type RedriveBody = z.infer<typeof redriveBody>;
 export const patchQuery = z.strictObject({ step: name.optional().describe("Sets the run's step with it.") });
 
 export const cancelled = z.object({ cancelled: z.boolean(), reason: z.string().optional() });

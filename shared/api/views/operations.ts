@@ -18,12 +18,15 @@ export async function operationsPage(
     const isFull =
       items.length === limit || (operation.output !== undefined && !budget.fits(operation.output));
     if (items.length > 0 && isFull) return { items, cursor: String(cursor + items.length) };
-    items.push(await operationView(operation, budget));
+    items.push(await viewOf(operation, budget));
   }
   return { items };
 }
 
-async function operationView(operation: Operation, budget: Budget): Promise<OperationView> {
+export const operationView = (engine: Engine, operation: Operation): Promise<OperationView> =>
+  viewOf(operation, new Budget(engine));
+
+async function viewOf(operation: Operation, budget: Budget): Promise<OperationView> {
   const { startedAt, finishedAt, status, decision } = operation;
   return {
     id: operation.id,
@@ -37,12 +40,18 @@ async function operationView(operation: Operation, budget: Budget): Promise<Oper
     finishedAt: isoIf(finishedAt),
     durationMs: finishedAt === undefined ? undefined : finishedAt - startedAt,
     nextAttemptAt: isoIf(operation.nextAttemptAt),
-    wakeAt: finishedAt === undefined ? isoIf(operation.dueAt) : undefined,
+    wakeAt: finishedAt === undefined ? isoIf(endOf(operation)) : undefined,
     output: await budget.show(operation.output),
     error: operation.error ?? (finishedAt === undefined ? operation.attemptError : undefined),
     childRunId: operation.childRunId,
+    prompt: operation.prompt,
     decision: decision && { ...decision, at: iso(decision.at) },
   };
+}
+
+/** When a timer ends, or a wait is over if nothing comes: a callback also when its silence is too long. */
+export function endOf({ dueAt, beatBy }: Operation): number | undefined {
+  return beatBy === undefined ? dueAt : Math.min(dueAt ?? beatBy, beatBy);
 }
 
 /** Signals of one entry share its sequence, so no page splits them. */

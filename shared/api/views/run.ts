@@ -6,6 +6,7 @@ import type { Engine } from "../../engine/settings.ts";
 import type { Header } from "../../ports/journal.ts";
 import { addUsage, noUsage, priceOf } from "../../ports/meter.ts";
 import type { RunSummary, RunView } from "../schemas/runs.ts";
+import { endOf } from "./operations.ts";
 import { Budget, iso, isoIf } from "./payloads.ts";
 
 export async function runView(engine: Engine, state: RunState, header?: Header): Promise<RunView> {
@@ -96,7 +97,12 @@ function residencyOf(engine: Engine, { lease }: RunState): RunView["residency"] 
 const waitingFor = (state: RunState): RunView["waitingFor"] =>
   [...state.open.values()]
     .filter(({ status }) => status === "waiting")
-    .map(({ id, kind, name, dueAt }) => ({ operation: id, kind, name, until: isoIf(dueAt) }));
+    .map((operation) => ({
+      operation: operation.id,
+      kind: operation.kind,
+      name: operation.name,
+      until: isoIf(endOf(operation)),
+    }));
 
 function stalledView({ stalled }: RunState): RunView["stalled"] {
   if (stalled === undefined) return undefined;
