@@ -1,0 +1,298 @@
+/**
+ * What must hold of every journal, checked as each entry is stored and each effect leaves. It sees the store behind
+ * all processes, and knows which process does what; it trusts nothing that a process says.
+ */
+import type { ChildFinished, Entry, RunEvent } from "../../shared/core/events.ts";
+import { applyEntry, fold } from "../../shared/core/fold.ts";
+import { idempotencyKeyOf } from "../../shared/core/ids.ts";
+import type { Json } from "../../shared/core/json.ts";
+import { RETENTION_MS } from "../../shared/core/limits.ts";
+import type { RunState } from "../../shared/core/state.ts";
+import type { Wake } from "../../shared/engine/wake.ts";
+import type { NewRun, RunKey } from "../../shared/ports/journal.ts";
+import type { Process } from "./process.ts";
+
+/** A run as the store has it. */
+export interface Watched {
+  key: RunKey;
+  state: RunState;
+  entries: Entry[];
+  dueAt: number | undefined;
+  expiresAt: number;
+  /** How long after its end it must be kept. */
+  retentionMs: number;
+  /** The events that wakes have named. */
+  named: Set<string>;
+}
+
+export interface Violation {
+  invariant: string;
+  runId: string;
+  message: string;
+}
+
+const OUTSIDE = new Set<string>(["SignalReceived", "CancelRequested", "StatePatched", "ChildFinished"]);
+
+/** The name by which a wake calls an event from outside. */
+function wakeNameOf(event: RunEvent): string | undefined {
+  if (event.type === "SignalReceived") return `signal:${event.signalId}`;
+  if (event.type === "CancelRequested" || event.type === "StatePatched") return `request:${event.requestId}`;
+  if (event.type === "ChildFinished") return `child:${event.operation}`;
+  return undefined;
+}
+
+export class Checker {
+  readonly runs = new Map<string, Watched>();
+  readonly violations: Violation[] = [];
+  readonly #onViolation: () => void;
+  readonly #onDue: () => void;
+  readonly #retentionOf: (workflow: string) => number | undefined;
+  /** Which step an idempotency key stands for. */
+  readonly #steps = new Map<string, { run: Watched; operation: string }>();
+  /** What attempts of steps have returned, as JSON. */
+  readonly #returned = new Map<string, Set<string>>();
+  readonly #announced = new Set<string>();
+  /** Wakes name events of runs that may not be there yet. */
+  readonly #namedEarly = new Map<string, Set<string>>();
+
+  constructor(options: {
+    onViolation: () => void;
+    /** A run's place in the due index has changed. */
+    onDue: () => void;
+    retentionOf: (workflow: string) => number | undefined;
+  }) {
+    this.#onViolation = options.onViolation;
+    this.#onDue = options.onDue;
+    this.#retentionOf = options.retentionOf;
+  }
+
+  violate(invariant: string, runId: string, message: string): void {
+    this.violations.push({ invariant, runId, message });
+    this.#onViolation();
+  }
+
+  /** A process is about to put a run. */
+  creating(run: NewRun): void {
+    if (run.runId.startsWith("c-") && !this.#announced.has(run.runId))
+      this.violate("J5", run.runId, "A child is started, and no stored entry of a parent says so");
+  }
+
+  created(run: NewRun): void {
+    const { runId, inc, created, createdAt, nonce } = run;
+    const entry: Entry = { sequence: 0, at: createdAt, generation: 0, nonce, events: [created] };
+    const known = this.runs.get(runId);
+    if (known !== undefined) this.violate("J1", runId, `It was created twice: ${known.key.inc}, then ${inc}`);
+    const named = this.#namedEarly.get(runId) ?? new Set();
+    if (!named.has(`${inc} created`))
+      this.violate("J8", runId, "It was created, and no wake was sent before");
+    this.runs.set(runId, {
+      key: { runId, inc },
+      state: fold({ runId, inc }, [entry]),
+      entries: [entry],
+      dueAt: run.dueAt,
+      expiresAt: run.expiresAt,
+      retentionMs: this.#retentionOf(created.workflow) ?? RETENTION_MS,
+      named: new Set(),
+    });
+    this.#onDue();
+  }
+
+  /** A wake has been sent, whether or not it was lost since. */
+  woken(wake: Wake): void {
+    if (wake.event === undefined) return;
+    const run = this.runs.get(wake.runId);
+    if (run !== undefined) run.named.add(wake.event);
+    else {
+      const named = this.#namedEarly.get(wake.runId) ?? new Set();
+      this.#namedEarly.set(wake.runId, named.add(`${wake.inc} ${wake.event}`));
+    }
+    if (wake.event.startsWith("child:") && run !== undefined) this.#toldInTime(run, wake.event.slice(6));
+  }
+
+  #toldInTime(parent: Watched, operation: string): void {
+    const childRunId = parent.state.operations.get(operation)?.childRunId;
+    const child = childRunId === undefined ? undefined : this.runs.get(childRunId);
+    if (child?.state.finished === undefined)
+      this.violate(
+        "J5",
+        parent.key.runId,
+        `It is told that child ${operation} has ended, which is not stored`,
+      );
+  }
+
+  appended(process: Process, key: RunKey, entry: Entry): void {
+    const run = this.runs.get(key.runId);
+    if (run === undefined || run.key.inc !== key.inc)
+      return this.violate("J1", key.runId, "An entry was stored for a run that is not there");
+    const isOutside = entry.events.every(({ type }) => OUTSIDE.has(type));
+    if (entry.at < run.state.at)
+      this.violate("R3", key.runId, `Entry ${entry.sequence} is of ${entry.at}, before ${run.state.at}`);
+    if (run.expiresAt <= process.now())
+      this.violate("J7", key.runId, "It expired while it was still running");
+    if (isOutside) this.#outside(run, entry);
+    else this.#owners(process, run, entry);
+    const before = run.state.phase;
+    try {
+      for (const event of entry.events) this.#event(run, event, entry);
+      applyEntry(run.state, entry);
+    } catch (error) {
+      return this.violate("legality", key.runId, String(error));
+    }
+    run.entries.push(entry);
+    if (before !== "finished" && run.state.finished !== undefined) this.#keptLongEnough(run);
+  }
+
+  #outside(run: Watched, entry: Entry): void {
+    if (run.state.finished !== undefined) return;
+    const names = entry.events.map(wakeNameOf);
+    if (!names.some((name) => run.named.has(name!)))
+      this.violate("J8", run.key.runId, `No wake has named ${names.join(", ")}, which is stored now`);
+  }
+
+  #owners(process: Process, run: Watched, entry: Entry): void {
+    const { runId } = run.key;
+    const { lease, generation } = run.state;
+    const outside = entry.events.find(({ type }) => OUTSIDE.has(type));
+    if (outside !== undefined) this.violate("J4", runId, `An owner's entry holds ${outside.type}`);
+    const claim = entry.events.find((event) => event.type === "LegStarted");
+    if (claim === undefined) {
+      if (entry.generation !== generation || (lease !== undefined && lease.owner !== process.name))
+        this.violate(
+          "J4",
+          runId,
+          `${process.name} wrote entry ${entry.sequence} as generation ${entry.generation}, but ${lease?.owner} holds it as ${generation}`,
+        );
+      return;
+    }
+    if (entry.generation !== entry.sequence || claim.owner !== process.name)
+      this.violate("J4", runId, `The claim at ${entry.sequence} has generation ${entry.generation}`);
+    const { skewMs } = process.engine.settings;
+    if (lease !== undefined && process.now() < lease.until + skewMs)
+      this.violate("J4", runId, `${process.name} claims it while the lease of ${lease.owner} is live`);
+  }
+
+  #event(run: Watched, event: RunEvent, entry: Entry): void {
+    const { state } = run;
+    switch (event.type) {
+      case "StepStarted":
+        this.#steps.set(idempotencyKeyOf(run.key.inc, event.operation), { run, operation: event.operation });
+        return;
+      case "StepCompleted":
+        return this.#completed(run, event.operation, event.output);
+      case "TimerFired": {
+        const dueAt = state.operations.get(event.operation)?.dueAt ?? 0;
+        if (entry.at < dueAt)
+          this.violate("timer", run.key.runId, `${event.operation} fired ${dueAt - entry.at} ms early`);
+        return;
+      }
+      case "ChildStarted":
+        this.#announced.add(event.childRunId);
+        return;
+      case "ChildFinished":
+        return this.#childFinished(run, event);
+      case "CancelRequested":
+        return this.#cancelRequested(run, event.by);
+      case "RunStalled":
+        this.violate("R2", run.key.runId, `It stalled: ${event.message}`);
+        return;
+      default:
+    }
+  }
+
+  #completed(run: Watched, operation: string, output: unknown): void {
+    const returned = this.#returned.get(idempotencyKeyOf(run.key.inc, operation));
+    const value = output === undefined ? undefined : (output as { v?: Json }).v;
+    if (output !== undefined && !("v" in (output as object))) return;
+    if (!returned?.has(JSON.stringify(value) ?? "undefined"))
+      this.violate("step", run.key.runId, `${operation} completed with what no attempt has returned`);
+  }
+
+  #childFinished(run: Watched, { childRunId, status }: ChildFinished): void {
+    const child = this.runs.get(childRunId);
+    if (child?.state.finished?.status !== status)
+      this.violate("J5", run.key.runId, `It is told that ${childRunId} is ${status}, which is not stored`);
+  }
+
+  #cancelRequested(run: Watched, by: string | undefined): void {
+    const parent = by === undefined ? undefined : this.runs.get(by);
+    const operation = run.state.created.parent?.operation;
+    if (parent === undefined || operation === undefined) return;
+    if (parent.state.operations.get(operation)?.status !== "cancelled")
+      this.violate("J5", run.key.runId, "Its parent cancels it, and no stored entry of the parent says so");
+  }
+
+  #keptLongEnough(run: Watched): void {
+    const shortMs = run.state.finished!.at + run.retentionMs - run.expiresAt;
+    if (shortMs > 0)
+      this.violate("J7", run.key.runId, `It expires ${shortMs} ms before its retention is over`);
+  }
+
+  moved(key: RunKey, dueAt: number | null | undefined): void {
+    const run = this.runs.get(key.runId);
+    if (run === undefined || dueAt === undefined) return;
+    run.dueAt = dueAt ?? undefined;
+    this.#onDue();
+    if (dueAt !== null) return;
+    if (run.state.finished === undefined)
+      return this.violate("J6", key.runId, "It left the due index unfinished");
+    const owed = this.owed(run);
+    if (owed !== undefined) this.violate("J10", key.runId, `It left the due index, but ${owed}`);
+  }
+
+  /** What a finished run still has to do. */
+  owed(run: Watched): string | undefined {
+    const { created, finished } = run.state;
+    const parent = created.parent === undefined ? undefined : this.runs.get(created.parent.runId);
+    if (parent !== undefined && parent.state.finished === undefined) {
+      const operation = parent.state.open.get(created.parent!.operation);
+      if (operation?.childRunId === run.key.runId && !parent.state.childEnds.has(operation.id))
+        return `its parent was not told that it is ${finished?.status}`;
+    }
+    for (const operation of run.state.operations.values()) {
+      const { childRunId, status } = operation;
+      if (childRunId === undefined) continue;
+      if (!this.isDone(run, `start:${operation.id}`)) return `its child ${childRunId} was not started`;
+      if (status === "cancelled" && !this.isDone(run, `cancel:${operation.id}`))
+        return `its child ${childRunId} was not cancelled`;
+    }
+    return undefined;
+  }
+
+  /** Whether an effect on a child has taken place. */
+  isDone(run: Watched, effect: string): boolean {
+    const [kind, operation] = [effect.slice(0, effect.indexOf(":")), effect.slice(effect.indexOf(":") + 1)];
+    const child = this.runs.get(run.state.operations.get(operation)?.childRunId ?? "");
+    if (kind === "start") return child !== undefined;
+    return child !== undefined && (child.state.finished !== undefined || child.state.cancel !== undefined);
+  }
+
+  extended(key: RunKey, expiresAt: number): void {
+    const run = this.runs.get(key.runId);
+    if (run !== undefined) run.expiresAt = expiresAt;
+  }
+
+  /** A process calls a step's function. */
+  invoked(process: Process, idempotencyKey: string, attempt: number, name: string): void {
+    const step = this.#steps.get(idempotencyKey);
+    if (step === undefined)
+      return this.violate("J5", "?", `${process.name} calls step ${name}, which no stored entry has started`);
+    const { run, operation } = step;
+    const { attempts } = run.state.operations.get(operation)!;
+    const where = `${process.name} calls attempt ${attempt} of step ${name} of`;
+    if (attempt > attempts)
+      return this.violate("J5", run.key.runId, `${where}, but only ${attempts} are in the journal`);
+    if (run.state.lease?.owner !== process.name) {
+      // It has lost the run and cannot know it yet: that takes a pause, or a clock that is wrong.
+      if (process.mayBeStale) return;
+      return this.violate("J4", run.key.runId, `${where} without holding it`);
+    }
+    const isRunning = run.state.open.get(operation)?.status === "running";
+    if (!isRunning || attempt !== attempts)
+      this.violate("step", run.key.runId, `${where}, which is at attempt ${attempts}, running: ${isRunning}`);
+  }
+
+  returned(idempotencyKey: string, text: string | undefined): void {
+    const known = this.#returned.get(idempotencyKey) ?? new Set();
+    this.#returned.set(idempotencyKey, known.add(text ?? "undefined"));
+  }
+}

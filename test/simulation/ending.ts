@@ -1,0 +1,134 @@
+/**
+ * What must hold once all is over: every run has the one outcome that it may have, and its journal is one that the
+ * code repeats, from its beginning and from wherever a process might take it up.
+ */
+import type { MemoryPorts } from "../../shared/adapters/memory/index.ts";
+import type { Delivery, Ending } from "../../shared/core/events.ts";
+import { Execution, type Outcome } from "../../shared/core/execution.ts";
+import { fold } from "../../shared/core/fold.ts";
+import { canonicalJson, type Json, type Payload } from "../../shared/core/json.ts";
+import { LEG_MS } from "../../shared/core/limits.ts";
+import { mergedState, replay } from "../../shared/core/replay.ts";
+import type { RunState } from "../../shared/core/state.ts";
+import type { AnyWorkflow } from "../../shared/core/workflow.ts";
+import { readPayload } from "../../shared/engine/load.ts";
+import type { Checker, Watched } from "./checker.ts";
+import { models } from "./models.ts";
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+export class Endings {
+  readonly #memory: MemoryPorts;
+  readonly #checker: Checker;
+  readonly #workflows: Map<string, AnyWorkflow>;
+
+  constructor(memory: MemoryPorts, checker: Checker, workflows: Iterable<AnyWorkflow>) {
+    this.#memory = memory;
+    this.#checker = checker;
+    this.#workflows = new Map([...workflows].map((workflow) => [workflow.name, workflow]));
+  }
+
+  async checkAll(): Promise<void> {
+    for (const run of this.#checker.runs.values()) await this.#check(run);
+  }
+
+  async #check(run: Watched): Promise<void> {
+    const { runId } = run.key;
+    const { created, finished, open } = run.state;
+    if (finished === undefined) {
+      const waits = [...open.values()].map(({ kind, name, status }) => `${kind} ${name} (${status})`);
+      return this.#checker.violate(
+        "progress",
+        runId,
+        `The ${created.workflow} is not finished, nothing moves; open: ${waits.join(", ")}`,
+      );
+    }
+    if (run.dueAt !== undefined)
+      this.#checker.violate("J10", runId, "It is finished, and still in the due index");
+    const wrong = models[created.workflow]!({
+      runId,
+      created,
+      input: await this.#read(created.input),
+      status: finished.status,
+      output: await this.#read(finished.output),
+      error: finished.error,
+      events: run.entries.flatMap(({ at, events }) => events.map((event) => ({ ...event, at }))),
+    });
+    if (wrong !== undefined) this.#checker.violate("outcome", runId, `${created.workflow}: ${wrong}`);
+    try {
+      await this.#replays(run);
+    } catch (error) {
+      this.#checker.violate("R1", runId, `Its journal cannot be repeated: ${String(error)}`);
+    }
+  }
+
+  async #replays(run: Watched): Promise<void> {
+    const { entries, state } = run;
+    if (!entries.some(({ events }) => events.some(({ type }) => type !== "LegStarted" && isOfCode(type))))
+      return;
+    for (let length = 1; length <= entries.length; length++) {
+      const known = fold(run.key, entries.slice(0, length));
+      const execution = await this.#replayed(known);
+      const ahead = execution.take();
+      if (known.finished !== undefined) return this.#sameEnd(run, ahead as Ending | undefined);
+      const next = state.history[known.history.length]?.event;
+      if (ahead !== undefined && ahead.type !== next?.type && !ahead.type.startsWith("Run"))
+        throw new Error(
+          `after entry ${length - 1} the code asks for ${ahead.type}, the journal has ${next?.type}`,
+        );
+    }
+  }
+
+  async #replayed(state: RunState): Promise<Execution> {
+    const { created, runId, inc } = state;
+    const execution = new Execution(this.#workflows.get(created.workflow)!, {
+      runId,
+      inc,
+      dryRun: false,
+      markers: state.markers,
+      input: await this.#read(created.input),
+      state: await mergedState(created.state === undefined ? [] : [created.state], this.#hydrate(state)),
+      legMs: LEG_MS,
+      log: silent,
+    });
+    await replay(execution, state, this.#hydrate(state));
+    return execution;
+  }
+
+  #hydrate(state: RunState) {
+    return {
+      payload: (payload: Payload) => this.#read(payload),
+      outcome: async (event: Delivery): Promise<Outcome> => {
+        const operation = "operation" in event ? state.operations.get(event.operation) : undefined;
+        if (operation?.error !== undefined) return { error: operation.error };
+        return { value: await this.#read(operation?.output) };
+      },
+    };
+  }
+
+  async #sameEnd(run: Watched, ending: Ending | undefined): Promise<void> {
+    const { finished } = run.state;
+    const output = ending?.type === "RunCompleted" ? await this.#read(ending.output) : undefined;
+    const error = ending !== undefined && "error" in ending ? ending.error : undefined;
+    const found = { status: ending?.type.slice(3).toLowerCase(), output, error };
+    const recorded = {
+      status: finished!.status.toLowerCase(),
+      output: await this.#read(finished!.output),
+      error: finished!.error,
+    };
+    const [left, right] = [recorded, found].map((end) =>
+      canonicalJson(JSON.parse(JSON.stringify(end)) as Json),
+    );
+    if (left !== right) throw new Error(`it ended with ${left}, its code ends with ${right}`);
+  }
+
+  #read(payload: Payload | undefined): Promise<Json | undefined> {
+    return readPayload(this.#memory, payload);
+  }
+}
+
+/** Whether an event says that the code was called: a run that was cancelled before that is never replayed. */
+const isOfCode = (type: string): boolean =>
+  /^(Step|Timer|SignalAwaited|SignalDelivered|Child(Started|Settled)|Branches|StateSet|CancelDelivered|Deadline|RunCompleted)/.test(
+    type,
+  );

@@ -1,0 +1,47 @@
+/** Histories by seed, and what to do with one that went wrong. */
+import { type PlannedFault, randomProfile } from "./plan.ts";
+import { Random } from "./random.ts";
+import { scenarios } from "./scenarios.ts";
+import { type History, type HistoryOptions, World } from "./world.ts";
+
+/** A history by chance: its kind, its scenarios and its faults follow from the seed. */
+export function drawn(
+  seed: number,
+  fixed: { isLossy?: boolean; only?: readonly string[] } = {},
+): HistoryOptions {
+  const random = new Random(seed).stream("drawn");
+  const drawnLossy = random.chance(0.5);
+  const isLossy = fixed.isLossy ?? drawnLossy;
+  const names = fixed.only ?? Object.keys(scenarios);
+  const play = Array.from({ length: random.pick([1, 1, 2, 3]) }, () => random.pick(names));
+  return { seed, isLossy, play, profile: randomProfile(random, isLossy) };
+}
+
+/** The same violation with as few faults as leave it. */
+export async function reduced(history: History): Promise<History> {
+  const invariant = history.violations[0]!.invariant;
+  let best = history;
+  for (let index = best.plan.length - 1; index >= 0; index--) {
+    const plan = best.plan.filter((_, other) => other !== index) as PlannedFault[];
+    const tried = await new World({ ...history.options, plan }).run();
+    if (
+      tried.violations.some((violation) => violation.invariant === invariant) &&
+      tried.plan.length <= plan.length
+    )
+      best = tried;
+  }
+  return best;
+}
+
+/** What a test says to have the same history again. */
+export function repeatedBy({ options, plan }: History): string {
+  const { seed, isLossy, play, profile } = options;
+  return `repeat: new World(${JSON.stringify({ seed, isLossy, play, profile, plan })}).run()`;
+}
+
+/** A history's violations, as a test shows them: none for a clean one. */
+export const complaints = (history: History): string[] =>
+  history.violations.map(
+    ({ invariant, runId, message }) =>
+      `seed ${history.options.seed}: ${invariant} ${runId}: ${message}\n${repeatedBy(history)}`,
+  );

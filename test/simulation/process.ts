@@ -1,0 +1,124 @@
+/**
+ * One process: an engine of its own, with its own clock, residents and owner, on ports that fail. It handles
+ * messages as a host does, and is watched while it calls users' code.
+ */
+import { airTraffic } from "../../examples/air-traffic/workflow.ts";
+import { order } from "../../examples/order/workflow.ts";
+import { Life, simulatedPorts } from "../../shared/adapters/simulated/index.ts";
+import type { Branches, RunContext, StepContext, StepOptions } from "../../shared/core/context.ts";
+import { PortError, StepfoldError } from "../../shared/core/errors.ts";
+import { CLOCK_SKEW_MS } from "../../shared/core/limits.ts";
+import type { AnyWorkflow } from "../../shared/core/workflow.ts";
+import { createEngine, type Engine } from "../../shared/engine/settings.ts";
+import { observedJournal, observedWakes } from "./observed.ts";
+import { workflowsOf } from "./workflows.ts";
+import type { World } from "./world.ts";
+
+/** What may come out of a handler when ports fail or many write to one run. Anything else is a defect. */
+const EXPECTED = new Set(["Simulated", "WriteConflict"]);
+
+export class Process {
+  readonly name: string;
+  readonly life: Life;
+  readonly engine: Engine;
+  readonly #world: World;
+  readonly #skewMs: number;
+
+  constructor(world: World, name: string, skewMs: number) {
+    this.name = name;
+    this.#world = world;
+    this.#skewMs = skewMs;
+    const { memory, plan, checker, defects } = world;
+    this.life = new Life(memory.clock);
+    const behind = { ...memory, journal: observedJournal(memory.journal, this, checker) };
+    const ports = observedWakes(
+      simulatedPorts(behind, { process: name, life: this.life, faults: plan, skewMs }),
+      checker,
+    );
+    const workflows = [...workflowsOf({ busy: (step, ms) => this.#busy(step, ms) }), order, airTraffic];
+    this.engine = createEngine(defects.ports?.(ports, this) ?? ports, {
+      workflows: workflows.map((workflow) => this.#watched(workflow)),
+      log: world.logOf(name),
+      settings: { owner: name, codeHash: "simulated" },
+      residentRunsMax: world.profile.residentRunsMax,
+    });
+    this.#watchBusyLoops();
+  }
+
+  now(): number {
+    return this.#world.memory.clock.now() + this.#skewMs;
+  }
+
+  /** Whether it may hold what another has claimed, and not know: it stood still, or clocks differ too much. */
+  get mayBeStale(): boolean {
+    return this.life.thawedAt > 0 || this.#world.profile.skewMs > CLOCK_SKEW_MS / 2;
+  }
+
+  /** Whether an error of a handler is one that the faults explain. */
+  expects(error: unknown): boolean {
+    if (error instanceof PortError) return error.code === "Simulated";
+    return error instanceof StepfoldError && EXPECTED.has(error.code);
+  }
+
+  /** A leg that asks for the same moment again and again holds virtual time up, as it would burn a processor. */
+  #watchBusyLoops(): void {
+    const { clock } = this.engine;
+    const { after } = clock;
+    let [at, calls] = [0, 0];
+    clock.after = (ms, callback) => {
+      if (this.now() !== at) [at, calls] = [this.now(), 0];
+      if (++calls > 2_000) {
+        if (!this.life.isOver)
+          this.#world.checker.violate("progress", "?", `${this.name} spins without time passing`);
+        this.life.crash();
+      }
+      return after.call(clock, ms, callback);
+    };
+  }
+
+  async #busy(step: StepContext, ms: number): Promise<void> {
+    await this.engine.clock.sleep(ms, step.signal);
+    step.signal.throwIfAborted();
+  }
+
+  #watched(workflow: AnyWorkflow): AnyWorkflow {
+    const { handler } = workflow;
+    return { ...workflow, handler: (run, input) => handler(this.#watchedRun(workflow.name, run), input) };
+  }
+
+  #watchedRun(workflow: string, run: RunContext): RunContext {
+    const step = <T>(name: string, work: (step: StepContext) => T | Promise<T>, options?: StepOptions<T>) => {
+      const replacement = this.#world.services.replacements[`${workflow}/${name}`] as typeof work | undefined;
+      return run.step(name, (context) => this.#invoke(name, replacement ?? work, context), options);
+    };
+    const branched = (branches: Branches): Branches =>
+      Object.fromEntries(
+        Object.entries(branches).map(([name, branch]) => [
+          name,
+          (inner: RunContext) => branch(this.#watchedRun(workflow, inner)),
+        ]),
+      );
+    const own: Partial<RunContext> = {
+      step,
+      all: (name, branches) => run.all(name, branched(branches) as typeof branches),
+      any: (name, branches) => run.any(name, branched(branches) as typeof branches),
+      race: (name, branches) => run.race(name, branched(branches) as typeof branches),
+    };
+    return new Proxy(run, {
+      get(target, key) {
+        const member: unknown = Reflect.get(key in own ? own : target, key);
+        return typeof member === "function" ? member.bind(target) : member;
+      },
+    });
+  }
+
+  async #invoke<T>(name: string, work: (step: StepContext) => T | Promise<T>, step: StepContext): Promise<T> {
+    const { checker } = this.#world;
+    checker.invoked(this, step.idempotencyKey, step.attempt, name);
+    this.#world.trace(this.name, `calls ${name}, attempt ${step.attempt}`);
+    this.#world.callers.set(step.idempotencyKey, this);
+    const value = await work(step);
+    checker.returned(step.idempotencyKey, JSON.stringify(value));
+    return value;
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * The whole system in one process, on virtual time: callers, processes that die and stand still, both queues and
+ * their consumers, the scheduler, the sweep. One seed is one history: whatever happens, happens again.
+ *
+ * Two kinds of history: in a *lossless* one no message is lost and there is no sweep, so that a wake which the engine
+ * forgets is never made good; in a *lossy* one wakes are lost and schedules never fire, and the sweep must help.
+ */
+import { airTraffic } from "../../examples/air-traffic/workflow.ts";
+import { order } from "../../examples/order/workflow.ts";
+import { type MemoryPorts, memoryPorts } from "../../shared/adapters/memory/index.ts";
+import type { PortsBehind } from "../../shared/adapters/simulated/index.ts";
+import type { Log } from "../../shared/core/context.ts";
+import { durationMs } from "../../shared/core/duration.ts";
+import type { Entry } from "../../shared/core/events.ts";
+import type { AnyWorkflow } from "../../shared/core/workflow.ts";
+import { Checker, type Violation } from "./checker.ts";
+import { Client } from "./client.ts";
+import { Cover } from "./cover.ts";
+import { Endings } from "./ending.ts";
+import { Host } from "./host.ts";
+import { connect } from "./network.ts";
+import { Plan, type PlannedFault, type Profile } from "./plan.ts";
+import { Process } from "./process.ts";
+import { hashOf, Random } from "./random.ts";
+import { scenarios } from "./scenarios.ts";
+import { Services } from "./services.ts";
+import { workflowsOf } from "./workflows.ts";
+
+const HORIZON_MS = 50 * 86_400_000;
+const [WORKERS, APIS] = [3, 2];
+const CALLS_MAX = 20_000;
+
+/** Defects planted from outside, to see that they are found. */
+export interface Defects {
+  /** What a process' engine is given in place of its ports. */
+  ports?(ports: PortsBehind, process: Process): PortsBehind;
+  /** Messages are acknowledged first, and handled then. */
+  acknowledgesFirst?: boolean;
+}
+
+export interface HistoryOptions {
+  seed: number;
+  isLossy: boolean;
+  /** Names of `scenarios`. */
+  play: readonly string[];
+  profile: Profile;
+  /** The faults, where they are not drawn. */
+  plan?: readonly PlannedFault[];
+  defects?: Defects;
+  isTraced?: boolean;
+}
+
+export interface History {
+  options: HistoryOptions;
+  violations: readonly Violation[];
+  plan: readonly PlannedFault[];
+  counts: ReadonlyMap<string, number>;
+  calls: number;
+  runs: number;
+  journals: ReadonlyMap<string, readonly Entry[]>;
+  trace: readonly string[];
+}
+
+export class World {
+  readonly memory: MemoryPorts;
+  readonly plan: Plan;
+  readonly checker: Checker;
+  readonly cover: Cover;
+  readonly random: Random;
+  readonly services = new Services();
+  readonly profile: Profile;
+  readonly defects: Defects;
+  /** Which process calls a step now, by its idempotency key. */
+  readonly callers = new Map<string, Process>();
+  readonly #options: HistoryOptions;
+  readonly #host: Host;
+  readonly #lines: string[] = [];
+  readonly #workers: Process[] = [];
+  readonly #apis: Process[] = [];
+  #processes = 0;
+  isOver = false;
+
+  constructor(options: HistoryOptions) {
+    const { seed, profile, isLossy } = options;
+    this.#options = options;
+    this.profile = profile;
+    this.defects = options.defects ?? {};
+    this.random = new Random(seed).stream("world");
+    this.memory = memoryPorts({ seed: hashOf("ids", seed), visibilityMs: profile.visibilityMs });
+    this.plan = new Plan(seed, profile, {
+      given: options.plan,
+      onCall: (number, { process, port, method, runId }, fault) => {
+        if (number === CALLS_MAX) this.checker.violate("progress", "?", "It never comes to rest");
+        if (options.isTraced)
+          this.trace(
+            process,
+            `#${number} ${port}.${method} ${runId ?? ""} ${fault ? JSON.stringify(fault) : ""}`,
+          );
+      },
+    });
+    const retentions = new Map(definitions().map(({ name, options: { retention } }) => [name, retention]));
+    this.checker = new Checker({
+      onViolation: () => this.#end(),
+      onDue: () => this.#host.armSweep(),
+      retentionOf: (workflow) => {
+        const retention = retentions.get(workflow);
+        return retention === undefined ? undefined : durationMs(retention);
+      },
+    });
+    this.cover = new Cover(this.memory, this.checker, { isLossy, skewMs: profile.skewMs });
+    for (let index = 0; index < WORKERS; index++) this.#spawn(this.#workers, "worker");
+    for (let index = 0; index < APIS; index++) this.#spawn(this.#apis, "api");
+    this.#host = new Host(this, isLossy);
+  }
+
+  async run(): Promise<History> {
+    connect(this);
+    const { clock, queue } = this.memory;
+    const until = clock.now() + HORIZON_MS;
+    let playing = this.#options.play.length;
+    for (const [index, name] of this.#options.play.entries())
+      void this.#play(name, `run-${index}`).then(
+        () => playing--,
+        (error: unknown) => this.checker.violate("scenario", name, String((error as Error).stack)),
+      );
+    this.#host.open();
+    const isIdle = await clock.runUntilIdle(until);
+    if (!this.isOver && playing > 0) this.checker.violate("progress", "?", "A caller was never answered");
+    if (!this.isOver && queue.deadLetters("work").length + queue.deadLetters("signals").length > 0)
+      this.checker.violate("progress", "?", "A message was given up");
+    this.isOver = true;
+    if (this.checker.violations.length === 0)
+      await new Endings(this.memory, this.checker, definitions()).checkAll();
+    if (this.checker.violations.length === 0 && !isIdle)
+      this.checker.violate("progress", "?", "All is finished, and yet something moves");
+    return this.#history();
+  }
+
+  #history(): History {
+    return {
+      options: this.#options,
+      violations: this.checker.violations,
+      plan: this.plan.planned,
+      counts: this.plan.counts,
+      calls: this.plan.calls,
+      runs: this.checker.runs.size,
+      journals: new Map([...this.checker.runs].map(([runId, { entries }]) => [runId, entries])),
+      trace: this.#lines,
+    };
+  }
+
+  #play(name: string, runId: string): Promise<void> {
+    const scenario = scenarios[name];
+    if (scenario === undefined) throw new Error(`There is no scenario ${name}`);
+    const stage = {
+      client: new Client(this),
+      random: this.random.stream(`${name} ${runId}`),
+      sleep: (ms: number) => this.sleep(ms),
+      now: () => this.memory.clock.now(),
+    };
+    return scenario(stage, runId);
+  }
+
+  sleep(ms: number): Promise<void> {
+    return this.memory.clock.sleep(ms);
+  }
+
+  aWorker(): Process | undefined {
+    return this.#choose(this.#workers);
+  }
+
+  anApi(): Process {
+    return this.#choose(this.#apis) ?? this.#apis[0]!;
+  }
+
+  #choose(processes: readonly Process[]): Process | undefined {
+    const alive = processes.filter(({ life }) => !life.isOver);
+    const awake = alive.filter(({ life }) => !life.isFrozen);
+    return alive.length === 0 ? undefined : this.random.pick(awake.length > 0 ? awake : alive);
+  }
+
+  #spawn(among: Process[], role: string): void {
+    const skewMs = this.random.between(-this.profile.skewMs, this.profile.skewMs);
+    const process = new Process(this, `${role}-${++this.#processes}`, skewMs);
+    among.push(process);
+    process.life.onCrash(() => {
+      this.trace(process.name, "CRASHES");
+      if (this.isOver) return;
+      this.memory.clock.after(this.random.between(0, 3_000), () => {
+        among.splice(among.indexOf(process), 1);
+        this.#spawn(among, role);
+      });
+    });
+  }
+
+  /** Waits for a call to a process; it counts as in hand until it settles or dies, however long that takes. */
+  answered(process: Process, call: () => Promise<unknown>, patienceMs?: number): Promise<unknown> {
+    this.cover.inHand++;
+    let isInHand = true;
+    return new Promise((resolve) => {
+      const end = (answer: unknown) => {
+        if (isInHand) this.cover.inHand--;
+        isInHand = false;
+        resolve(answer);
+      };
+      process.life.onCrash(() => end("silence"));
+      if (patienceMs !== undefined) this.memory.clock.after(patienceMs, () => resolve("silence"));
+      call().then(() => end("done"), end);
+    });
+  }
+
+  trace(who: string, what: string): void {
+    if (this.#options.isTraced !== true) return;
+    this.#lines.push(`${new Date(this.memory.clock.now()).toISOString().slice(5, 23)} ${who}: ${what}`);
+  }
+
+  logOf(process: string): Log {
+    const note = (message: string, data?: object) =>
+      this.trace(process, `"${message}" ${data === undefined ? "" : JSON.stringify(data)}`);
+    return { debug: note, info: note, warn: note, error: note };
+  }
+
+  #end(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.#host.close();
+    for (const { life } of [...this.#workers, ...this.#apis]) life.crash();
+  }
+}
+
+const nobody = { busy: () => new Promise<void>(() => {}) };
+const definitions = (): AnyWorkflow[] => [...workflowsOf(nobody), order, airTraffic];
