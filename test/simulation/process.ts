@@ -36,7 +36,7 @@ export class Process {
       checker,
     );
     const workflows = [...workflowsOf({ busy: (step, ms) => this.#busy(step, ms) }), order, airTraffic];
-    this.engine = createEngine(defects.ports?.(ports, this) ?? ports, {
+    this.engine = createEngine(defects.ports?.(ports, this, world) ?? ports, {
       workflows: workflows.map((workflow) => this.#watched(workflow)),
       log: world.logOf(name),
       settings: { owner: name, codeHash: "simulated" },

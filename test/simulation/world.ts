@@ -33,7 +33,7 @@ const CALLS_MAX = 20_000;
 /** Defects planted from outside, to see that they are found. */
 export interface Defects {
   /** What a process' engine is given in place of its ports. */
-  ports?(ports: PortsBehind, process: Process): PortsBehind;
+  ports?(ports: PortsBehind, process: Process, world: World): PortsBehind;
   /** Messages are acknowledged first, and handled then. */
   acknowledgesFirst?: boolean;
 }
