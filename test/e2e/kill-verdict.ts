@@ -5,6 +5,7 @@
  * 2. No step is invoked before its start was stored, and one process does not invoke it twice unless it has failed.
  * 3. All invocations of a step carry one idempotency key, and no other step carries it.
  * 4. A journal has no gap, begins once, ends once, and settles no operation twice.
+ * 5. No step is completed that was never invoked.
  */
 import type { Invocation } from "./kill-workflows.ts";
 
@@ -43,11 +44,27 @@ export function violations(
       stepViolations(calls, lifeOf(journals.get(calls[0]!.runId) ?? [], calls[0]!.step)),
     ),
     ...keyViolations(invocations),
+    ...[...journals].flatMap(([runId, events]) => inventions(runId, events, byRunAndStep(invocations))),
   ];
 }
 
 export const byRunAndStep = (invocations: readonly Invocation[]): Map<string, Invocation[]> =>
   Map.groupBy(invocations, ({ runId, step }) => `${runId} ${step}`);
+
+function inventions(
+  runId: string,
+  events: readonly JournalEvent[],
+  invoked: ReadonlyMap<string, unknown>,
+): string[] {
+  const nameOf = new Map(
+    events.flatMap(({ type, operation, name }) => (type === "StepStarted" ? [[operation, name]] : [])),
+  );
+  return events
+    .filter(({ type }) => type === "StepCompleted")
+    .map(({ operation }) => `${runId} ${nameOf.get(operation)}`)
+    .filter((what) => !invoked.has(what))
+    .map((what) => `${what}: completed, but never invoked`);
+}
 
 function journalViolations(runId: string, events: readonly JournalEvent[]): string[] {
   const found: string[] = [];

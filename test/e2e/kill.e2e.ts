@@ -139,12 +139,22 @@ describe("the verdict sees", () => {
     ["an invocation after the completion", judge(journal, call(1_012), call(1_021, 2))],
     ["an invocation before the start", judge(journal, call(1_009))],
     ["two invocations by one process", judge(journal, call(1_012), call(1_013))],
-    ["an invocation that the journal does not know", judge(journal, call(1_012, 1, { step: "other" }))],
+    [
+      "an invocation that the journal does not know",
+      judge(journal, call(1_012), call(1_012, 1, { step: "other", idempotencyKey: "other" })),
+    ],
     ["two keys for one step", judge(journal, call(1_012), call(1_013, 2, { idempotencyKey: "other" }))],
-    ["a gap", judge(journal.filter(({ sequence }) => sequence !== 1))],
-    ["no end", judge(journal.slice(0, -1))],
-    ["two ends", judge([...journal, event(3, "RunFailed")])],
-    ["a step that completes twice", judge([...journal, event(3, "StepCompleted", { operation: "1" })])],
+    ["a step that completes without an invocation", judge(journal)],
+    [
+      "a gap",
+      judge(journal.filter(({ sequence }) => sequence !== 1 && sequence !== 2).concat(event(2, "RunFailed"))),
+    ],
+    ["no end", judge(journal.slice(0, -1), call(1_012))],
+    ["two ends", judge([...journal, event(3, "RunFailed")], call(1_012))],
+    [
+      "a step that completes twice",
+      judge([...journal, event(3, "StepCompleted", { operation: "1" })], call(1_012)),
+    ],
   ])("%s", (_what, found) => {
     expect(found).toHaveLength(1);
   });
