@@ -75,6 +75,7 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     history: [],
     markers: new Set(),
     kept: new Map(),
+    steered: 0,
     redrives: 0,
     uncompensated: [],
     retryCount: 0,
@@ -159,6 +160,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       state.requests.add(event.requestId);
       state.cancel ??= { reason: event.reason, by: event.by, at: state.at, delivered: false };
       // What is to be cancelled must move to be so.
+      if (state.pause !== undefined) state.steered = state.sequence;
       state.pause = undefined;
       return;
     case "StatePatched":
@@ -203,13 +205,16 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       if (state.requests.has(event.requestId)) return;
       state.requests.add(event.requestId);
       state.pause ??= { reason: event.reason, by: event.by, at: state.at };
+      state.steered = state.sequence;
       return;
     case "ResumeRequested":
       if (state.requests.has(event.requestId)) return;
       state.requests.add(event.requestId);
       state.pause = undefined;
+      state.steered = state.sequence;
       return;
     case "RunRedriven":
+      state.steered = state.sequence;
       return redrive(state, event, now);
 
     case "LegStarted":

@@ -138,6 +138,8 @@ export interface RunState {
   buffered: Set<string>;
   requests: Set<string>;
   pause?: { reason?: string; by?: string; at: number };
+  /** The sequence of the last entry from outside that may have changed the listed status. */
+  steered: number;
   /** Version gates that the run has passed on the new side. */
   markers: Set<string>;
   /** Results of completed steps that a redrive keeps, until the code asks for them again. */

@@ -137,8 +137,7 @@ async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> 
     if (error instanceof ClaimOvertaken) return sendWake(engine, { runId, inc });
     if (!(error instanceof LeaseLost)) throw error;
     engine.log.info("Another owner has claimed the run.", { runId, ...error.data });
-    await sendWake(engine, { runId, inc, at: engine.clock.now() + engine.settings.legMs });
-    return;
+    return sendWake(engine, { runId, inc, at: leaseEnd(engine, run) });
   } finally {
     if (engine.residents.active.get(runId) === leg) engine.residents.active.delete(runId);
   }
@@ -155,7 +154,9 @@ async function project(engine: Engine, run: Resident): Promise<void> {
   const stalled = state.stalled !== undefined;
   const dueAt = stalled ? engine.clock.now() + SWEEP_BACKOFF_MS : dueAfter(engine, run);
   const moves = isElsewhere(header.dueAt, dueAt);
-  if (status === header.status && stalled === (header.stalled ?? false) && !moves) return;
+  // Whoever steered the run has moved its header, which this process has not seen.
+  const isKnown = state.steered <= header.headerSequence;
+  if (isKnown && status === header.status && stalled === (header.stalled ?? false) && !moves) return;
   const projection: Projection = {
     headerSequence: state.sequence,
     status,

@@ -3,6 +3,7 @@
  * answers to what a run asks in `decisions.ts`.)
  */
 import { StepfoldError } from "../core/errors.ts";
+import type { OutsideEvent } from "../core/events.ts";
 import { checkName } from "../core/ids.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import { redrivePoint } from "../core/redrive.ts";
@@ -92,7 +93,9 @@ export async function requestCancel(
       };
     refuseFinished(state);
     refuseStale(state, ifMatch);
-    return { events: [{ type: "CancelRequested", requestId, reason, by }], wake: `request:${requestId}` };
+    const changesStatus = state.pause !== undefined;
+    const events: OutsideEvent[] = [{ type: "CancelRequested", requestId, reason, by }];
+    return { events, wake: `request:${requestId}`, changesStatus };
   });
 }
 
@@ -118,7 +121,8 @@ function controlled(
     refuseStale(state, ifMatch);
     // One with a key is recorded also where it changes nothing, so that its repeat is known.
     if (request.requestId === undefined && !changes(state)) return { events: [], wake: undefined };
-    return { events: [{ type, requestId, reason, by }], wake: `request:${requestId}` };
+    const events: OutsideEvent[] = [{ type, requestId, reason, by }];
+    return { events, wake: `request:${requestId}`, changesStatus: changes(state) };
   });
 }
 
@@ -140,23 +144,14 @@ export async function redrive(
     await sendWake(engine, { runId, inc: run.header.inc, retryStalled: true });
     return run.state;
   }
-  const state = await appendOutside(engine, runId, (present) => {
+  return appendOutside(engine, runId, (present) => {
     if (isRepeated(runId, present.requests, requestId))
       return { events: [], wake: wakeOf(present, requestId) };
     refuseNotRedrivable(present);
     refuseStale(present, ifMatch);
-    const point = redrivePoint(present, from);
-    return { events: [{ type: "RunRedriven", requestId, from, ...point }], wake: `request:${requestId}` };
+    const events: OutsideEvent[] = [{ type: "RunRedriven", requestId, from, ...redrivePoint(present, from) }];
+    return { events, wake: `request:${requestId}`, changesStatus: true };
   });
-  if (state.finished === undefined)
-    await engine.journal.project(run.header, {
-      headerSequence: state.sequence,
-      status: statusOf(state),
-      updatedAt: state.at,
-      finishedAt: null,
-      dueAt: engine.clock.now() + engine.settings.sweepAfterMs,
-    });
-  return state;
 }
 
 function refuseNotRedrivable(state: RunState): void {

@@ -9,7 +9,7 @@
 import { StepfoldError } from "../core/errors.ts";
 import type { Entry, OutsideEvent } from "../core/events.ts";
 import { EXPIRY_HORIZON_MS, RETENTION_MS } from "../core/limits.ts";
-import type { RunState } from "../core/state.ts";
+import { type RunState, statusOf, wakeAtOf } from "../core/state.ts";
 import { catchUp, include, loadRun } from "./load.ts";
 import type { Resident } from "./residents.ts";
 import type { Engine } from "./settings.ts";
@@ -23,6 +23,8 @@ export interface OutsideDecision {
   events: OutsideEvent[];
   /** The id that the wake names, or `undefined` to wake nobody. */
   wake: string | undefined;
+  /** The listed status changes with it, though no leg may come that would show it. */
+  changesStatus?: boolean;
 }
 
 /** Appends what `decide` answers, deciding again after each conflict. `decide` throws to refuse. */
@@ -60,14 +62,14 @@ async function contend(
   const deadline = engine.clock.now() + CONTENTION_MS;
   let woken: Wake | undefined;
   for (let conflicts = 0; ; conflicts++) {
-    const { events, wake } = decide(run.state);
+    const { events, wake, changesStatus } = decide(run.state);
     if (wake === undefined) woken = undefined;
     else if (wake !== woken?.event) woken = await wakeFor(engine, run.header, wake);
     // Whoever was first may have died between its append and this.
     if (events.length === 0) return woken === undefined ? undefined : hasten(engine, run);
     if (await stored(engine, run, events)) {
       if (woken !== undefined) await wakeIfLate(engine, woken);
-      return hasten(engine, run);
+      return changesStatus ? show(engine, run) : hasten(engine, run);
     }
     if (engine.clock.now() > deadline)
       throw new StepfoldError(
@@ -99,6 +101,18 @@ async function stored(engine: Engine, run: Resident, events: OutsideEvent[]): Pr
   include(run, entry);
   engine.residents.active.get(state.runId)?.poke();
   return true;
+}
+
+/** Lets the header follow at once, and hastens with the same write. */
+async function show(engine: Engine, { header, state }: Resident): Promise<void> {
+  await engine.journal.project(header, {
+    headerSequence: state.sequence,
+    status: statusOf(state),
+    updatedAt: state.at,
+    finishedAt: null,
+    wakeAt: wakeAtOf(state) ?? null,
+    dueAt: engine.clock.now() + engine.settings.sweepAfterMs,
+  });
 }
 
 async function hasten(engine: Engine, run: Resident): Promise<void> {

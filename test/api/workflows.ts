@@ -52,6 +52,36 @@ export const again = workflow("again", async (run, input: { left: number }) => {
   return "over";
 });
 
+export const tokens: string[] = [];
+export const call = workflow("call", (run) =>
+  run.callback("print", (token) => void tokens.push(token), { timeout: "1 day", heartbeat: "1h" }),
+);
+
+/** Two gates of one name, one after the other, the second in a branch. */
+export const twice = workflow("twice", async (run) => {
+  const first = await run.gate("a/b");
+  const { second } = await run.all("then", { second: (inner) => inner.gate("a/b") });
+  return [first, second];
+});
+
+/** Fails while `broken` says so; has a step that cannot be undone. */
+export const broken = { now: true };
+export const fragile = workflow("fragile", async (run) => {
+  const dry = await run.step("pay", () => "paid", {
+    compensate: () => Promise.reject(new Error("no refund")),
+    dryRun: () => "not paid",
+    retry: { maxAttempts: 1 },
+  });
+  await run.step(
+    "ship",
+    () => {
+      if (broken.now) throw new Error("no truck");
+    },
+    { retry: { maxAttempts: 1 } },
+  );
+  return dry;
+});
+
 export const declared = flow("declared", { retry: { nonRetryable: [TypeError, "Gone"] } })
   .then("one", () => 1)
   .delay("pause", "1h")

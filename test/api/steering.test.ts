@@ -1,0 +1,266 @@
+/** Pausing, resuming and redriving over HTTP; and whoever waits for a run that continues as another. */
+import { beforeEach, describe, expect, test } from "vitest";
+import { workflow } from "../../shared/core/workflow.ts";
+import * as workflows from "./workflows.ts";
+import { aWorld, problem, type World } from "./world.ts";
+
+const all = [workflows.echo, workflows.nap, workflows.fragile, workflows.again, workflows.listen];
+
+async function started(workflow: string, input?: unknown): Promise<World> {
+  const world = aWorld(all);
+  await world.ask("POST", "/runs", { body: { workflow, runId: "r", input } });
+  await world.runs.skip("1s");
+  return world;
+}
+
+beforeEach(() => {
+  workflows.broken.now = true;
+});
+
+describe("pause and resume", () => {
+  test("a paused run begins nothing until it is resumed", async () => {
+    const { ask, runs } = await started("nap");
+    const paused = await ask("POST", "/runs/r/pause", { body: { reason: "lunch", by: "me" } });
+    expect(paused).toMatchObject({
+      status: 200,
+      headers: { etag: `"${paused.body.revision}"` },
+      body: { status: "paused", pause: { reason: "lunch", by: "me", at: "2026-01-01T00:00:01.000Z" } },
+    });
+    expect(await ask("POST", "/runs/r/pause", { body: { reason: "again" } })).toMatchObject({
+      status: 200,
+      body: { revision: paused.body.revision, pause: { reason: "lunch" } },
+    });
+    await runs.skip("9h");
+    expect((await ask("GET", "/runs/r")).body.status).toBe("paused");
+    expect((await ask("GET", "/runs?status=paused")).body.items).toMatchObject([{ runId: "r" }]);
+    const resumed = await ask("POST", "/runs/r/resume");
+    expect(resumed).toMatchObject({ status: 200, headers: { etag: expect.any(String) } });
+    expect(resumed.body).not.toHaveProperty("pause");
+    await runs.skip("1s");
+    expect((await ask("GET", "/runs/r")).body).toMatchObject({ status: "completed", output: "rested" });
+    expect((await ask("GET", "/runs?status=paused")).body.items).toEqual([]);
+  });
+
+  test("resuming what is not paused changes nothing", async () => {
+    const { ask } = await started("nap");
+    const { revision } = (await ask("GET", "/runs/r")).body;
+    expect(await ask("POST", "/runs/r/resume")).toMatchObject({ status: 200, body: { revision } });
+  });
+
+  test("with a key: once, whatever came between; another body is a conflict", async () => {
+    const { ask, runs } = await started("nap");
+    const asked = { body: { by: "me" }, headers: { "idempotency-key": "k" } };
+    expect((await ask("POST", "/runs/r/pause", asked)).body.status).toBe("paused");
+    expect((await ask("POST", "/runs/r/pause", asked)).status).toBe(200);
+    expect((await ask("POST", "/runs/r/resume", asked)).body.status).not.toBe("paused");
+    const repeated = await ask("POST", "/runs/r/pause", asked);
+    expect(repeated.status).toBe(200);
+    expect(repeated.body).not.toHaveProperty("pause");
+    expect(await ask("POST", "/runs/r/pause", { ...asked, body: { by: "you" } })).toMatchObject(
+      problem(409, "IdempotencyConflict", { runId: "r" }),
+    );
+    await runs.skip("9h");
+    expect(await ask("POST", "/runs/r/pause", asked)).toMatchObject({
+      status: 200,
+      body: { status: "completed" },
+    });
+  });
+
+  test.each(["pause", "resume"])(
+    "%s is refused by a finished, stale or unknown run, and a wrong body",
+    async (verb) => {
+      const { ask } = await started("nap");
+      expect(await ask("POST", `/runs/r/${verb}`, { headers: { "if-match": '"0"' } })).toMatchObject(
+        problem(412, "StaleRevision", { expected: 0 }),
+      );
+      expect(await ask("POST", `/runs/r/${verb}`, { body: { why: 1 } })).toMatchObject(
+        problem(422, "InvalidInput"),
+      );
+      expect(await ask("POST", `/runs/none/${verb}`)).toMatchObject(problem(404, "RunNotFound"));
+      const done = await started("echo");
+      expect(await done.ask("POST", `/runs/r/${verb}`)).toMatchObject(
+        problem(409, "RunFinished", { runStatus: "completed" }),
+      );
+    },
+  );
+});
+
+test("lists show what a run does that was paused and resumed in the midst of a step", async () => {
+  let world: World | undefined;
+  const busy = workflow("busy", async (run) => {
+    await run.waitForSignal("go");
+    await run.step("work", async () => {
+      await world!.ask("POST", "/runs/b/pause");
+      await world!.ask("POST", "/runs/b/resume");
+    });
+    await run.waitForSignal("on");
+  });
+  world = aWorld([busy]);
+  const { ask, runs } = world;
+  await ask("POST", "/runs", { body: { workflow: "busy", runId: "b" } });
+  await runs.skip("1s");
+  await ask("POST", "/runs/b/signals/go");
+  await runs.skip("1s");
+  expect((await ask("GET", "/runs/b")).body).toMatchObject({ status: "waiting" });
+  expect((await ask("GET", "/runs")).body.items).toMatchObject([{ status: "waiting" }]);
+});
+
+describe("redrive", () => {
+  test("a failed run goes on where it failed; what could not be undone is shown", async () => {
+    const { ask, runs } = await started("fragile");
+    expect((await ask("GET", "/runs/r")).body).toMatchObject({
+      status: "failed",
+      uncompensated: [{ operation: "1", name: "pay", error: { message: "no refund" } }],
+    });
+    expect((await ask("GET", "/runs/r/operations")).body.items).toMatchObject([
+      { kind: "step" },
+      { kind: "step" },
+      { kind: "compensation", status: "failed" },
+    ]);
+    workflows.broken.now = false;
+    const redriven = await ask("POST", "/runs/r/redrive");
+    expect(redriven).toMatchObject({ status: 200, headers: { etag: `"${redriven.body.revision}"` } });
+    expect(redriven.body).not.toHaveProperty("finishedAt");
+    expect(redriven.body).not.toHaveProperty("uncompensated");
+    await runs.skip("1s");
+    expect((await ask("GET", "/runs/r")).body).toMatchObject({ status: "completed", output: "paid" });
+    expect((await ask("GET", "/runs?status=completed")).body.items).toMatchObject([{ runId: "r" }]);
+  });
+
+  test("from an operation, or refused where there is none of that name", async () => {
+    const { ask, runs } = await started("fragile");
+    expect(await ask("POST", "/runs/r/redrive", { body: { from: "sail" } })).toMatchObject(
+      problem(404, "OperationNotFound", { from: "sail" }),
+    );
+    expect((await ask("POST", "/runs/r/redrive", { body: { from: "pay" } })).status).toBe(200);
+    await runs.skip("1s");
+    const { items } = (await ask("GET", "/runs/r/journal?limit=200")).body;
+    const pays = items.filter(
+      (event: { name?: string; type: string }) =>
+        ["StepStarted"].includes(event.type) && event.name === "pay",
+    );
+    expect(pays).toHaveLength(2);
+    expect(items).toContainEqual(expect.objectContaining({ type: "RunRedriven", from: "pay" }));
+  });
+
+  test("with a key: once, also where the run has failed again", async () => {
+    const { ask, runs } = await started("fragile");
+    const headers = { "idempotency-key": "k" };
+    expect((await ask("POST", "/runs/r/redrive", { headers })).body.status).not.toBe("failed");
+    await runs.skip("1s");
+    expect(await ask("POST", "/runs/r/redrive", { headers })).toMatchObject({
+      status: 200,
+      body: { status: "failed" },
+    });
+    expect(await ask("POST", "/runs/r/redrive", { headers, body: { from: "pay" } })).toMatchObject(
+      problem(409, "IdempotencyConflict"),
+    );
+  });
+
+  test("a cancel with a key does not come again after a redrive", async () => {
+    const { ask, runs } = await started("listen/for go");
+    const asked = { body: { reason: "enough" }, headers: { "idempotency-key": "k" } };
+    await ask("POST", "/runs/r/cancel", asked);
+    await runs.skip("1s");
+    await ask("POST", "/runs/r/redrive");
+    await runs.skip("1s");
+    expect((await ask("POST", "/runs/r/cancel", asked)).status).toBe(200);
+    await runs.skip("1s");
+    expect((await ask("GET", "/runs/r")).body.status).toBe("waiting");
+    expect(await ask("POST", "/runs/r/cancel", { ...asked, body: {} })).toMatchObject(
+      problem(409, "IdempotencyConflict"),
+    );
+  });
+
+  test("is refused by a run that goes on or is completed, stale or unknown, and a wrong body", async () => {
+    const { ask } = await started("nap");
+    expect(await ask("POST", "/runs/r/redrive")).toMatchObject(
+      problem(409, "NotRedrivable", { runStatus: "sleeping" }),
+    );
+    expect(await ask("POST", "/runs/none/redrive")).toMatchObject(problem(404, "RunNotFound"));
+    for (const body of [{ from: "" }, { from: 1 }, { to: "x" }])
+      expect(await ask("POST", "/runs/r/redrive", { body })).toMatchObject(problem(422, "InvalidInput"));
+    const done = await started("echo");
+    expect(await done.ask("POST", "/runs/r/redrive")).toMatchObject(
+      problem(409, "NotRedrivable", { runStatus: "completed" }),
+    );
+    const failed = await started("fragile");
+    expect(await failed.ask("POST", "/runs/r/redrive", { headers: { "if-match": '"0"' } })).toMatchObject(
+      problem(412, "StaleRevision"),
+    );
+  });
+
+  test("a stalled run is tried again", async () => {
+    const { ask, runs } = await started("nap");
+    const other = workflow("nap", (run) => run.waitForSignal("morning"));
+    runs.deploy([other]);
+    await runs.skip("9h");
+    expect((await ask("GET", "/runs/r")).body).toMatchObject({
+      status: expect.not.stringMatching("completed"),
+      stalled: { code: "NonDeterminism", recorded: expect.any(String), found: expect.any(String) },
+    });
+    expect(await ask("POST", "/runs/r/redrive", { headers: { "if-match": '"0"' } })).toMatchObject(
+      problem(412, "StaleRevision"),
+    );
+    expect((await ask("POST", "/runs/r/redrive")).status).toBe(200);
+    await runs.skip("1s");
+    expect((await ask("GET", "/runs/r")).body).toHaveProperty("stalled");
+    runs.deploy(all);
+    expect((await ask("POST", "/runs/r/redrive")).status).toBe(200);
+    await runs.skip("1s");
+    expect((await ask("GET", "/runs/r")).body).toMatchObject({ status: "completed", output: "rested" });
+  });
+});
+
+describe("a dry run", () => {
+  test("takes its stand-ins, which are skipped steps", async () => {
+    workflows.broken.now = false;
+    const { ask, runs } = aWorld(all);
+    const body = { workflow: "fragile", runId: "d", dryRun: true };
+    expect(await ask("POST", "/runs", { body })).toMatchObject({ status: 201, body: { dryRun: true } });
+    await runs.skip("1s");
+    expect((await ask("GET", "/runs/d")).body).toMatchObject({ dryRun: true, output: "not paid" });
+    expect((await ask("GET", "/runs/d/operations")).body.items).toMatchObject([
+      { name: "pay", status: "skipped", output: "not paid" },
+      { name: "ship", status: "completed" },
+    ]);
+  });
+});
+
+describe("Prefer: wait follows a run that continues as another", () => {
+  const headers = { prefer: "wait=20" };
+
+  test("to the last one of the chain", async () => {
+    const { ask, runs } = await started("again", { left: 1 });
+    const waited = ask("GET", "/runs/r", { headers });
+    await runs.skip("1s");
+    await ask("POST", "/runs/r/signals/next");
+    await runs.skip("1s");
+    const { continuedTo } = (await ask("GET", "/runs/r")).body;
+    expect((await ask("GET", "/runs/r")).body).toMatchObject({ runId: "r", status: "completed" });
+    await ask("POST", "/runs/r/signals/next");
+    await runs.skip("2s");
+    expect((await waited).body).toMatchObject({ runId: continuedTo, status: "completed", output: "over" });
+    expect((await ask("GET", "/runs/r", { headers })).body).toMatchObject({ output: "over" });
+  });
+
+  test("as far as it has come when the time is over", async () => {
+    const { ask, runs } = await started("again", { left: 1 });
+    await ask("POST", "/runs/r/signals/next");
+    await runs.skip("1s");
+    const waited = ask("GET", "/runs/r", { headers });
+    await runs.skip("21s");
+    expect((await waited).body).toMatchObject({ status: "waiting", continuedFrom: "r", firstRunId: "r" });
+  });
+
+  test("and answers the one before where the next was removed", async () => {
+    const { ask, runs } = await started("again", { left: 1 });
+    await ask("POST", "/runs/r/signals/next");
+    await runs.skip("1s");
+    const { continuedTo } = (await ask("GET", "/runs/r")).body;
+    await ask("POST", "/runs/r/signals/next");
+    await runs.skip("1s");
+    expect((await ask("DELETE", `/runs/${continuedTo}`)).status).toBe(204);
+    expect((await ask("GET", "/runs/r", { headers })).body).toMatchObject({ runId: "r", continuedTo });
+  });
+});
