@@ -98,11 +98,7 @@ export const ignoresClaims: Defects = {
     appending(ports, async (key, entry, expiresAt) => {
       let result = await ports.journal.append(key, entry, expiresAt);
       while (!result.stored && !result.own && isOwners(entry) && !isClaim(entry) && isOwners(result.winner))
-        result = await ports.journal.append(
-          key,
-          { ...entry, sequence: result.winner.sequence + 1 },
-          expiresAt,
-        );
+        result = await ports.journal.append(key, behind(entry, result.winner), expiresAt);
       return result;
     }),
 };

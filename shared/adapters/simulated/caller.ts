@@ -20,6 +20,10 @@ export class Caller {
     this.#life = life;
   }
 
+  now(): number {
+    return this.#clock.now();
+  }
+
   /** `perform` has its effect at once. It is given the fault, for those that are its own matter. */
   async call<Answer>(
     where: Omit<Call, "process">,

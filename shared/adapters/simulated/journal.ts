@@ -12,6 +12,9 @@ import type {
 import type { Caller } from "./caller.ts";
 import type { Fault } from "./faults.ts";
 
+/** An eventually consistent read may miss what was written in this time. */
+const STALE_MS = 5_000;
+
 export class SimulatedJournal implements JournalStore {
   readonly #journal: JournalStore;
   readonly #caller: Caller;
@@ -37,7 +40,10 @@ export class SimulatedJournal implements JournalStore {
     return this.#call("read", runId, async (fault) => {
       const rows = await this.#journal.read(runId, options);
       if (fault?.kind !== "staleRead" || options.consistent === true || rows === undefined) return rows;
-      const entries = rows.entries.slice(0, Math.max(0, rows.entries.length - fault.missing));
+      const isOld = (entry: Entry) => entry.at <= this.#caller.now() - STALE_MS;
+      const entries = rows.entries.filter(
+        (entry, index) => index < rows.entries.length - fault.missing || isOld(entry),
+      );
       return entries.length === 0 ? undefined : { ...rows, entries, more: false };
     });
   }
