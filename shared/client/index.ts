@@ -10,6 +10,7 @@ import type { Workflow } from "../core/workflow.ts";
 import { StepfoldClientError } from "./errors.ts";
 import { type ClientOptions, createTransport } from "./transport.ts";
 import type {
+  Gate,
   JournalEvent,
   OperationView,
   Page,
@@ -66,6 +67,30 @@ export interface AfterOptions {
   cursor?: string;
 }
 
+/** What any change may be bound to. */
+export interface WriteOptions {
+  /** The revision that the caller has seen. */
+  ifMatch?: number;
+  /** The same key with the same request happens once. */
+  idempotencyKey?: string;
+}
+
+interface Body {
+  output?: unknown;
+  error?: unknown;
+}
+
+export interface WhyOptions extends WriteOptions {
+  reason?: string;
+  by?: string;
+}
+
+export interface DecisionOptions extends WriteOptions {
+  feedback?: unknown;
+  selections?: unknown;
+  by?: string;
+}
+
 const WAIT_SECONDS = 25;
 const unfinished: readonly string[] = ["pending", "running", "sleeping", "waiting", "paused"];
 
@@ -94,23 +119,26 @@ export function createClient(options: ClientOptions) {
   const get = <O = Json>(runId: string, { waitSeconds }: { waitSeconds?: number } = {}): Promise<Run<O>> =>
     call({ method: "GET", path: ["runs", runId], headers: { prefer: preferOf(waitSeconds) } });
 
-  /** The run once it is finished, however long that takes; `signal` gives up. */
+  /** The run once it is finished, or the last one of those that it continued as, however long that takes; `signal` gives up. */
   async function wait<O = Json>(
     run: Run<O> | string,
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<Run<O>> {
     let current = typeof run === "string" ? await get<O>(run) : run;
-    while (unfinished.includes(current.status)) {
+    for (;;) {
+      const { runId, status, continuedTo } = current;
+      if (continuedTo === undefined && !unfinished.includes(status)) return current;
       signal?.throwIfAborted();
-      current = await get<O>(current.runId, { waitSeconds: WAIT_SECONDS });
+      const next = await get<O>(runId, { waitSeconds: WAIT_SECONDS });
+      // A run that is still the end of its chain has a successor that is gone: asking for it tells so.
+      const isGone = continuedTo !== undefined && next.runId === runId;
+      current = isGone ? await get<O>(continuedTo) : next;
     }
-    return current;
   }
 
-  /** The finished run's output, or that of the run that it continued as. Fails with `RunFailed`, `RunCancelled` or `RunTimedOut`, its `data` the run's error. */
+  /** The output that `wait` waits for. Fails with `RunFailed`, `RunCancelled` or `RunTimedOut`, its `data` the run's error. */
   async function result<O = Json>(run: Run<O> | string, options: { signal?: AbortSignal } = {}): Promise<O> {
-    const { status, output, error, runId, continuedTo } = await wait<O>(run, options);
-    if (continuedTo !== undefined) return result<O>(continuedTo, options);
+    const { status, output, error, runId } = await wait<O>(run, options);
     if (status === "completed") return (isLink(output) ? await read(output.$blob) : output) as O;
     const code = `Run${status.charAt(0).toUpperCase()}${status.slice(1)}`;
     const detail = `The run ${runId} is ${status}${error === undefined ? "." : `: ${error.message}`}`;
@@ -158,17 +186,10 @@ export function createClient(options: ClientOptions) {
       headers: { "idempotency-key": idempotencyKey },
     });
 
-  const cancel = (
-    runId: string,
-    {
-      ifMatch,
-      idempotencyKey,
-      ...body
-    }: { reason?: string; by?: string; ifMatch?: number; idempotencyKey?: string } = {},
-  ): Promise<Run> =>
+  const post = <T>(path: string[], { ifMatch, idempotencyKey, ...body }: WriteOptions & Body): Promise<T> =>
     call({
       method: "POST",
-      path: ["runs", runId, "cancel"],
+      path,
       body,
       headers: { "if-match": etagOf(ifMatch), "idempotency-key": idempotencyKey },
     });
@@ -200,7 +221,28 @@ export function createClient(options: ClientOptions) {
     list,
     remove,
     signal,
-    cancel,
+    cancel: (runId: string, options: WhyOptions = {}) => post<Run>(["runs", runId, "cancel"], options),
+    pause: (runId: string, options: WhyOptions = {}) => post<Run>(["runs", runId, "pause"], options),
+    resume: (runId: string, options: WhyOptions = {}) => post<Run>(["runs", runId, "resume"], options),
+    /** Lets a failed, cancelled or timed-out run go on, `from` an operation's name; a stalled one is tried again. */
+    redrive: (runId: string, options: WriteOptions & { from?: string } = {}) =>
+      post<Run>(["runs", runId, "redrive"], options),
+    /** `gate` is a name, for the one that waits now, or an operation's id. */
+    gate: (runId: string, gate: string): Promise<Gate> =>
+      call({ method: "GET", path: ["runs", runId, "gates", gate] }),
+    approve: (runId: string, gate: string, options: DecisionOptions = {}) =>
+      post<OperationView>(["runs", runId, "gates", gate, "approve"], options),
+    reject: (runId: string, gate: string, options: DecisionOptions = {}) =>
+      post<OperationView>(["runs", runId, "gates", gate, "reject"], options),
+    succeedCallback: (token: string, output?: unknown, options: WriteOptions = {}) =>
+      post<OperationView>(["callbacks", token, "succeed"], { ...options, output }),
+    failCallback: (
+      token: string,
+      error: { message: string; code?: string; name?: string; data?: unknown },
+      options: WriteOptions = {},
+    ) => post<OperationView>(["callbacks", token, "fail"], { ...options, error }),
+    beatCallback: (token: string): Promise<OperationView> =>
+      call({ method: "POST", path: ["callbacks", token, "heartbeat"] }),
     patchState,
     journal: (runId: string, range: AfterOptions = {}) =>
       ofRun<Page<JournalEvent>>(runId, "journal", { ...range }),

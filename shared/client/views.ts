@@ -97,6 +97,16 @@ export interface OperationView {
   decision?: { approved: boolean; feedback?: Json; selections?: Json; by?: string; at: string };
 }
 
+/** A gate, and what was decided. */
+export interface Gate {
+  /** `cancelled`: nobody waits for it any more. */
+  state: "pending" | "approved" | "rejected" | "timedOut" | "cancelled";
+  feedback?: Json;
+  selections?: Json;
+  by?: string;
+  at?: string;
+}
+
 export interface SignalView {
   signalId: string;
   name: string;

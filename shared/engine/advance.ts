@@ -27,7 +27,7 @@ import { Leg, type LegEnd } from "./leg.ts";
 import { catchUp, loadRun } from "./load.ts";
 import type { Resident } from "./residents.ts";
 import type { Engine } from "./settings.ts";
-import { eventIsThere, parseWake, sendWake, type Wake } from "./wake.ts";
+import { isSettled, parseWake, sendWake, type Wake } from "./wake.ts";
 
 /** Takes one message. Throws `MalformedMessage` for what is no wake, and what the ports throw. */
 export async function advance(engine: Engine, body: string): Promise<void> {
@@ -73,8 +73,7 @@ async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> 
     } else {
       const run = await bring(engine, runId);
       if (run !== undefined && run.header.inc !== inc) return undefined;
-      if (run !== undefined && (run.state.finished !== undefined || eventIsThere(run.state, wake.event)))
-        return run;
+      if (run !== undefined && isSettled(run.state, wake.event)) return run;
       if (run !== undefined) {
         sequence = run.state.sequence;
         engine.residents.keep(runId, run);
@@ -96,7 +95,7 @@ async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> 
 async function foundAtLast(engine: Engine, { runId, inc, event }: Wake): Promise<Resident | undefined> {
   const run = await loadRun(engine, runId, { consistent: true });
   if (run?.header.inc !== inc) return undefined;
-  return run.state.finished !== undefined || eventIsThere(run.state, event) ? run : undefined;
+  return isSettled(run.state, event) ? run : undefined;
 }
 
 /** From memory and the journal's tail, or from the journal. */

@@ -146,11 +146,11 @@ export async function redrive(
   }
   return appendOutside(engine, runId, (present) => {
     if (isRepeated(runId, present.requests, requestId))
-      return { events: [], wake: wakeOf(present, requestId) };
+      return { events: [], wake: present.finished === undefined ? `redrive:${requestId}` : undefined };
     refuseNotRedrivable(present);
     refuseStale(present, ifMatch);
     const events: OutsideEvent[] = [{ type: "RunRedriven", requestId, from, ...redrivePoint(present, from) }];
-    return { events, wake: `request:${requestId}`, changesStatus: true };
+    return { events, wake: `redrive:${requestId}`, changesStatus: true };
   });
 }
 

@@ -82,13 +82,17 @@ async function scheduled(engine: Engine, wake: Wake, at: number): Promise<boolea
   }
 }
 
+/** Whether a wake needs to look no further: a finished run's journal gets nothing more but a redrive. */
+export const isSettled = (state: RunState, event: string | undefined): boolean =>
+  eventIsThere(state, event) || (state.finished !== undefined && !event?.startsWith("redrive:"));
+
 /** Whether what a wake names is in the journal. */
 export function eventIsThere(state: RunState, event: string | undefined): boolean {
   if (event === undefined || event === "created") return true;
   const separator = event.indexOf(":");
   const [kind, id] = [event.slice(0, separator), event.slice(separator + 1)];
   if (kind === "signal") return state.signals.has(id);
-  if (kind === "request") return state.requests.has(id);
+  if (kind === "request" || kind === "redrive") return state.requests.has(id);
   if (kind === "answer") return !state.open.has(id) || state.answered.has(id);
   if (kind === "child") return !state.open.has(id) || state.childEnds.has(id);
   return true;

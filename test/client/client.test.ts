@@ -6,12 +6,14 @@ import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from "vites
 import type * as z from "zod";
 import { localBackend } from "../../cli/host/backend.ts";
 import { startHost } from "../../cli/host/host.ts";
+import type { gateView } from "../../shared/api/schemas/decisions.ts";
 import type { operation, signal } from "../../shared/api/schemas/details.ts";
 import type { run, runSummary } from "../../shared/api/schemas/runs.ts";
 import type { workflow as workflowSchema } from "../../shared/api/schemas/workflows.ts";
 import {
   type Client,
   createClient,
+  type Gate,
   type OperationView,
   type Run,
   type RunSummary,
@@ -35,6 +37,21 @@ const count = workflow("count", async (runs, input: { left: number }): Promise<s
   return "counted";
 });
 
+const decide = workflow("decide", (runs) => runs.gate("may/go"));
+const tokens: string[] = [];
+const call = workflow("call", (runs) => runs.callback("print", (token) => void tokens.push(token)));
+const broken = { now: true };
+const fragile = workflow("fragile", (runs) =>
+  runs.step(
+    "ship",
+    () => {
+      if (broken.now) throw new Error("no truck");
+      return "shipped";
+    },
+    { retry: { maxAttempts: 1 } },
+  ),
+);
+
 let client: Client;
 let url: string;
 let close: () => Promise<void>;
@@ -44,7 +61,11 @@ beforeAll(async () => {
   const backend = await localBackend(directory, "me");
   const log = { debug() {}, info() {}, warn() {}, error() {} };
   const settings = { owner: "me", codeHash: "test", ...backend.settings };
-  const engine = createEngine(backend.ports, { workflows: [add, count, echo, listen, fail], log, settings });
+  const engine = createEngine(backend.ports, {
+    workflows: [add, call, count, decide, echo, listen, fail, fragile],
+    log,
+    settings,
+  });
   const host = await startHost({ engine, port: 0, receivers: 1, isAlone: true });
   url = host.url;
   client = createClient({ url: `${url}/` });
@@ -72,6 +93,7 @@ describe("types", () => {
     expectTypeOf<z.infer<typeof runSummary>>().toEqualTypeOf<RunSummary>();
     expectTypeOf<z.infer<typeof operation>>().toEqualTypeOf<OperationView>();
     expectTypeOf<z.infer<typeof signal>>().toEqualTypeOf<SignalView>();
+    expectTypeOf<z.infer<typeof gateView>>().toEqualTypeOf<Gate>();
     expectTypeOf<z.infer<typeof workflowSchema>>().toExtend<WorkflowView>();
     expectTypeOf<keyof z.infer<typeof workflowSchema>>().toEqualTypeOf<keyof WorkflowView>();
   });
@@ -103,7 +125,69 @@ describe("runs", () => {
   });
 
   test("a result is that of the last run of a chain", async () => {
-    expect(await client.result(await client.start(count, { left: 2 }))).toBe("counted");
+    const first = await client.start(count, { left: 2 }, { runId: "chain" });
+    expect(await client.result(first)).toBe("counted");
+    const last = await client.wait("chain");
+    expect(last).toMatchObject({ status: "completed", firstRunId: "chain" });
+    await client.remove(last.runId);
+    await expect(client.wait("chain")).rejects.toMatchObject({ code: "RunNotFound" });
+  });
+
+  test("pause, resume, redrive", async () => {
+    const { runId } = await client.start(listen, undefined);
+    expect(await client.pause(runId, { reason: "lunch", by: "me" })).toMatchObject({
+      status: "paused",
+      pause: { reason: "lunch", by: "me" },
+    });
+    const { revision } = await client.get(runId);
+    await expect(client.resume(runId, { ifMatch: revision - 1 })).rejects.toMatchObject({
+      code: "StaleRevision",
+      status: 412,
+    });
+    expect(await client.resume(runId, { idempotencyKey: "k" })).not.toHaveProperty("pause");
+    await expect(client.redrive(runId)).rejects.toMatchObject({ code: "NotRedrivable", status: 409 });
+
+    const failed = await client.start(fragile, undefined);
+    await expect(client.result(failed)).rejects.toMatchObject({ code: "RunFailed" });
+    broken.now = false;
+    expect(await client.result(await client.redrive(failed.runId, { from: "ship" }))).toBe("shipped");
+  });
+
+  test("gates", async () => {
+    const { runId } = await client.start(decide, undefined);
+    await expect.poll(async () => (await client.get(runId)).waitingFor.length).toBe(1);
+    expect(await client.gate(runId, "may/go")).toEqual({ state: "pending" });
+    const said = { feedback: { well: "done" }, selections: ["a"], by: "ann" };
+    expect(await client.approve(runId, "may/go", { ...said, idempotencyKey: "k" })).toMatchObject({
+      kind: "gate",
+      decision: { approved: true, ...said },
+    });
+    expect(await client.result(runId)).toEqual({ approved: true, ...said });
+    expect(await client.gate(runId, "may/go")).toMatchObject({ state: "approved", ...said });
+    await expect(client.reject(runId, "may/go")).rejects.toMatchObject({ code: "AlreadyDecided" });
+    await expect(client.gate(runId, "other")).rejects.toMatchObject({ code: "OperationNotFound" });
+  });
+
+  test("callbacks", async () => {
+    const outcomes = [];
+    for (const end of ["succeed", "fail"]) {
+      const { runId } = await client.start(call, undefined);
+      await expect.poll(() => tokens.length).toBe(1);
+      const token = tokens.pop()!;
+      expect(await client.beatCallback(token)).toMatchObject({ kind: "callback", status: "waiting" });
+      if (end === "succeed") await client.succeedCallback(token, { pages: 3 });
+      else await client.failCallback(token, { message: "no paper", code: "Jam" });
+      outcomes.push(await client.result(runId).catch((error: unknown) => error));
+      await expect(client.beatCallback(token)).rejects.toMatchObject({ code: "TokenExpired", status: 410 });
+    }
+    expect(outcomes).toMatchObject([
+      { pages: 3 },
+      { code: "RunFailed", data: { error: { code: "CallbackFailed", name: "Jam", message: "no paper" } } },
+    ]);
+    await expect(client.succeedCallback("forged")).rejects.toMatchObject({
+      code: "InvalidToken",
+      status: 403,
+    });
   });
 
   test("a large result is fetched where the API says", async () => {
@@ -151,9 +235,12 @@ describe("runs", () => {
   test("workflows and health", async () => {
     expect((await client.workflows()).items.map(({ name }) => name)).toEqual([
       "add",
+      "call",
       "count",
+      "decide",
       "echo",
       "fail",
+      "fragile",
       "listen/for",
     ]);
     expect(await client.workflow("listen/for")).toMatchObject({ name: "listen/for", versions: [1] });
