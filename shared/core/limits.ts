@@ -10,6 +10,8 @@ export const INLINE_PAYLOAD_BYTES_MAX = 32 * 1024;
 export const ENTRY_BYTES_MAX = 256 * 1024;
 /** Event 0 up to this size is kept in the header; a larger one's input goes into an entry of its own. */
 export const HEADER_EVENT_BYTES_MAX = 600;
+/** About what an entry's keys and attributes take beside its events. */
+export const ENTRY_OVERHEAD_BYTES = 120;
 /** One write unit. */
 export const WRITE_UNIT_BYTES = 1024;
 /** One strongly consistent read unit; an eventually consistent read costs half. */

@@ -201,6 +201,10 @@ function dueAfter(engine: Engine, run: Resident): number {
 
 /** A run that was woken for nothing: its `dueAt` goes to where it belongs, later lazily (J6). */
 async function moveOn(engine: Engine, run: Resident, wake: Wake): Promise<void> {
+  const wakeAt = wakeAtOf(run.state);
+  // A run that was resumed: the wake for its next time may have come and gone while it was paused.
+  if (wakeAt !== undefined && wake.event?.startsWith("request:"))
+    await sendWake(engine, { runId: wake.runId, inc: wake.inc, at: wakeAt });
   if (wake.event !== undefined || wake.at !== undefined || run.state.stalled !== undefined) return;
   await keepAlive(engine, run);
   const header = await engine.journal.header(wake.runId, { consistent: true });
@@ -229,14 +233,8 @@ async function closeFinished(engine: Engine, run: Resident): Promise<void> {
   if (header.dueAt === undefined && header.status === status) return;
   for (const effect of state.effects.values())
     if (!run.effectsDone.has(effect.id)) await perform(engine, state, effect);
-  const usage = engine.meter.drain(state.runId) ?? {
-    writeUnits: 0,
-    readUnits: 0,
-    queueRequests: 0,
-    schedules: 0,
-  };
-  // What this projection itself will cost: the header, and its leaving the due index.
-  usage.writeUnits += 2;
+  // What the effects took: no entry can tell.
+  const usage = engine.meter.drain(state.runId);
   await engine.journal.project(header, {
     headerSequence: state.sequence,
     status,

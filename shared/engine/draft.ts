@@ -9,8 +9,9 @@
  * 3. What the code saw as the time stays what it saw (`seen`), whatever time the entry ends up with (R3).
  */
 import { LeaseLost, StepfoldError } from "../core/errors.ts";
-import type { Entry, RunEvent } from "../core/events.ts";
+import type { Entry, RunEvent, Usage } from "../core/events.ts";
 import { applyEvent, closeEntry, fold, isOwners, openEntry } from "../core/fold.ts";
+import { ENTRY_OVERHEAD_BYTES, WRITE_UNIT_BYTES } from "../core/limits.ts";
 import { addUsage, noUsage } from "../ports/meter.ts";
 import { catchUp } from "./load.ts";
 import type { Ports } from "./parts.ts";
@@ -62,6 +63,7 @@ export class Draft {
   async store(generation: number | undefined): Promise<boolean> {
     const { state, header, entries } = this.#run;
     this.#usage = addUsage(this.#usage, this.#ports.meter.drain(state.runId) ?? noUsage());
+    const isEnd = state.finished !== undefined;
     const entry: Entry = {
       sequence: state.sequence,
       at: this.#at,
@@ -69,12 +71,14 @@ export class Draft {
       nonce: this.#nonce,
       events: this.events,
       ...(this.seen === this.#at ? {} : { seen: this.seen }),
-      usage: this.#usage,
+      usage: isEnd ? addUsage(this.#usage, usageOfEnd(this.events)) : this.#usage,
     };
     const result = await this.#ports.journal.append(header, entry, header.expiresAt);
     if (result.stored || result.own) {
       closeEntry(state, entry);
       entries.push(entry);
+      // An end has counted itself.
+      if (isEnd) this.#ports.meter.drain(state.runId);
       return true;
     }
     await this.#giveWay(result.winner, generation);
@@ -104,4 +108,13 @@ export class Draft {
     for (const event of this.events) applyEvent(state, event, this.seen);
     this.#run.state = state;
   }
+}
+
+/** What a run's end costs beside what was counted before it: its own entry, the header, and its leaving the due
+ * index. No later entry could tell. */
+function usageOfEnd(events: RunEvent[]): Usage {
+  const entry = Math.ceil(
+    (Buffer.byteLength(JSON.stringify(events)) + ENTRY_OVERHEAD_BYTES) / WRITE_UNIT_BYTES,
+  );
+  return { ...noUsage(), writeUnits: entry + 2 };
 }

@@ -121,11 +121,21 @@ async function create(
     expiresAt: expiryFrom(Math.max(now, request.startAt ?? now), retentionOf(definition)),
   });
   if (result.created || result.own) {
+    // The fold counts the creation, for whichever process reads it.
+    engine.meter.drain(runId);
     await wakeIfLate(engine, wake);
     const entry = { sequence: 0, at: now, generation: 0, nonce, events: [created] };
     return { created: true, state: fold(key, [entry]) };
   }
   return { created: false, state: await first(engine, runId, requestHash, result.existing.requestHash) };
+}
+
+/** Whoever has something for the successor cannot wait until the run that it continues has come to start it. */
+export async function ensureSuccessor(engine: Engine, state: RunState): Promise<void> {
+  const effect = state.effects.get("successor");
+  if (effect?.kind !== "startSuccessor") return;
+  const header = await engine.journal.header(effect.continued.nextRunId, { consistent: true });
+  if (header === undefined) await startSuccessor(engine, state, effect.continued);
 }
 
 /** Starts the run that a finished one continues as: like it, but for its input, and with its unconsumed signals. */
