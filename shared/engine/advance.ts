@@ -133,11 +133,11 @@ async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> 
   try {
     end = await leg.run(wake.event ?? (wake.at === undefined ? undefined : "timer"));
   } catch (error) {
-    // With the time that it had: by another's clock it may not have come yet.
-    if (error instanceof ClaimOvertaken) return sendWake(engine, { runId, inc, at: wake.at });
+    // With all that it said: by another's clock, or another read, it may not have come yet.
+    if (error instanceof ClaimOvertaken) return sendWake(engine, wake);
     if (!(error instanceof LeaseLost)) throw error;
     engine.log.info("Another owner has claimed the run.", { runId, ...error.data });
-    return sendWake(engine, { runId, inc, at: leaseEnd(engine, run) ?? wake.at });
+    return sendWake(engine, { ...wake, at: leaseEnd(engine, run) ?? wake.at });
   } finally {
     if (engine.residents.active.get(runId) === leg) engine.residents.active.delete(runId);
   }

@@ -14,6 +14,7 @@ import { appendOutside, current, refuseFinished, runNotFound } from "./outside.t
 import { notWaiting, refuseStale } from "./refusals.ts";
 import { type Conditions, isRepeated } from "./requests.ts";
 import type { Engine } from "./settings.ts";
+import { ensureSuccessor } from "./start.ts";
 import { sendWake } from "./wake.ts";
 
 export { beatCallback, type CallbackOutcome, decideGate, useCallback } from "./decisions.ts";
@@ -29,6 +30,8 @@ export interface SignalRequest {
   strict?: boolean;
   /** With a repeated start: a finished run is no error. */
   afterStart?: boolean;
+  /** The run of the chain that the sender named: its queue keeps the order of what was sent before. */
+  through?: string;
 }
 
 /** Sends a signal through the FIFO queue, so that the order of one sender holds. */
@@ -40,15 +43,19 @@ export async function sendSignal(engine: Engine, request: SignalRequest): Promis
   const signalId = request.signalId ?? engine.clock.id();
   if (run.state.finished !== undefined && (request.afterStart || run.state.signals.has(signalId)))
     return { signalId };
-  if (run.state.continuedTo !== undefined)
-    return sendSignal(engine, { ...request, runId: run.state.continuedTo, signalId });
+  if (run.state.continuedTo !== undefined) {
+    await ensureSuccessor(engine, run.state);
+    const through = request.through ?? request.runId;
+    return sendSignal(engine, { ...request, runId: run.state.continuedTo, signalId, through });
+  }
   refuseFinished(run.state);
   const payload =
     request.payload === undefined
       ? undefined
       : await payloadOf(engine, run.header, request.payload, JSON.stringify(request.payload));
   if (!request.strict) {
-    const message = signalMessage({ runId: request.runId, signalId, name: request.name, payload });
+    const runId = request.through ?? request.runId;
+    const message = signalMessage({ runId, signalId, name: request.name, payload });
     await engine.queue.send("signals", [message]);
     return { signalId };
   }

@@ -9,7 +9,7 @@ import { requestCancel } from "./control.ts";
 import { loadRun, readPayload } from "./load.ts";
 import { appendOutside } from "./outside.ts";
 import type { Engine } from "./settings.ts";
-import { start, startSuccessor } from "./start.ts";
+import { ensureSuccessor, start, startSuccessor } from "./start.ts";
 
 /** Does one effect. It may have been done before. */
 export async function perform(engine: Engine, state: RunState, effect: Effect): Promise<void> {
@@ -62,7 +62,9 @@ async function cancelChild(engine: Engine, childRunId: string, by: string): Prom
     if (!(error instanceof StepfoldError) || (error.code !== "RunFinished" && error.code !== "RunNotFound"))
       throw error;
     const child = await loadRun(engine, childRunId, { consistent: true });
-    if (child?.state.continuedTo !== undefined) await cancelChild(engine, child.state.continuedTo, by);
+    if (child?.state.continuedTo === undefined) return;
+    await ensureSuccessor(engine, child.state);
+    await cancelChild(engine, child.state.continuedTo, by);
   }
 }
 

@@ -11,9 +11,11 @@ import type { SignalReceived } from "../core/events.ts";
 import { digest } from "../core/ids.ts";
 import type { Payload } from "../core/json.ts";
 import { ENTRY_BYTES_MAX } from "../core/limits.ts";
+import type { RunState } from "../core/state.ts";
 import type { OutgoingMessage } from "../ports/queue.ts";
 import { appendOutside } from "./outside.ts";
 import type { Engine } from "./settings.ts";
+import { ensureSuccessor } from "./start.ts";
 
 interface SignalBody {
   runId: string;
@@ -90,9 +92,14 @@ async function receiveForRun(
 /** The run goes on as another: its signals are for that one. */
 class ContinuedAs extends Error {
   readonly runId: string;
-  constructor(runId: string) {
+  readonly from: RunState;
+  /** Those that the run has not had itself. */
+  readonly signals: SignalBody[];
+  constructor(runId: string, from: RunState, signals: SignalBody[]) {
     super(`The run continues as ${runId}.`);
     this.runId = runId;
+    this.from = from;
+    this.signals = signals;
   }
 }
 
@@ -101,7 +108,8 @@ async function appendSignals(engine: Engine, runId: string, signals: SignalBody[
     await appendHere(engine, runId, signals);
   } catch (error) {
     if (!(error instanceof ContinuedAs)) throw error;
-    await appendSignals(engine, error.runId, signals);
+    await ensureSuccessor(engine, error.from);
+    await appendSignals(engine, error.runId, error.signals);
   }
 }
 
@@ -116,7 +124,9 @@ async function appendHere(engine: Engine, runId: string, signals: SignalBody[]):
           name,
           ...(payload === undefined ? {} : { payload }),
         });
-    if (state.continuedTo !== undefined && events.size > 0) throw new ContinuedAs(state.continuedTo);
+    const news = signals.filter(({ signalId }) => events.has(signalId));
+    if (state.continuedTo !== undefined && events.size > 0)
+      throw new ContinuedAs(state.continuedTo, state, news);
     if (state.finished !== undefined && events.size > 0)
       throw new StepfoldError("RunFinished", `The run ${runId} is finished.`, { runId });
     // A wake for one that is there already might come and go before the new ones are.

@@ -93,7 +93,9 @@ export function eventIsThere(state: RunState, event: string | undefined): boolea
   const [kind, id] = [event.slice(0, separator), event.slice(separator + 1)];
   if (kind === "signal") return state.signals.has(id);
   if (kind === "request" || kind === "redrive") return state.requests.has(id);
-  if (kind === "answer") return !state.open.has(id) || state.answered.has(id);
-  if (kind === "child") return !state.open.has(id) || state.childEnds.has(id);
+  // An operation that is not there yet is one that a read has missed.
+  const isKnown = state.operations.has(id);
+  if (kind === "answer") return isKnown && (!state.open.has(id) || state.answered.has(id));
+  if (kind === "child") return isKnown && (!state.open.has(id) || state.childEnds.has(id));
   return true;
 }
