@@ -7,7 +7,7 @@ import { applyEntry, fold } from "../../shared/core/fold.ts";
 import { idempotencyKeyOf } from "../../shared/core/ids.ts";
 import type { Json } from "../../shared/core/json.ts";
 import { RETENTION_MS } from "../../shared/core/limits.ts";
-import type { RunState } from "../../shared/core/state.ts";
+import type { Effect, RunState } from "../../shared/core/state.ts";
 import type { Wake } from "../../shared/engine/wake.ts";
 import type { NewRun, RunKey } from "../../shared/ports/journal.ts";
 import type { Process } from "./process.ts";
@@ -31,12 +31,18 @@ export interface Violation {
   message: string;
 }
 
-const OUTSIDE = new Set<string>(["SignalReceived", "CancelRequested", "StatePatched", "ChildFinished"]);
+const OUTSIDE = new Set<string>([
+  ...["SignalReceived", "CancelRequested", "StatePatched", "ChildFinished", "GateDecided", "CallbackUsed"],
+  ...["CallbackBeaten", "PauseRequested", "ResumeRequested", "RunRedriven"],
+]);
+const REQUESTS = new Set<string>(["CancelRequested", "StatePatched", "PauseRequested", "ResumeRequested"]);
 
 /** The name by which a wake calls an event from outside. */
 function wakeNameOf(event: RunEvent): string | undefined {
   if (event.type === "SignalReceived") return `signal:${event.signalId}`;
-  if (event.type === "CancelRequested" || event.type === "StatePatched") return `request:${event.requestId}`;
+  if (event.type === "GateDecided" || event.type === "CallbackUsed") return `answer:${event.operation}`;
+  if (event.type === "RunRedriven") return `redrive:${event.requestId}`;
+  if (REQUESTS.has(event.type)) return `request:${(event as { requestId: string }).requestId}`;
   if (event.type === "ChildFinished") return `child:${event.operation}`;
   return undefined;
 }
@@ -73,8 +79,12 @@ export class Checker {
 
   /** A process is about to put a run. */
   creating(run: NewRun): void {
-    if (run.runId.startsWith("c-") && !this.#announced.has(run.runId))
-      this.violate("J5", run.runId, "A child is started, and no stored entry of a parent says so");
+    if (/^[cn]-/.test(run.runId) && !this.#announced.has(run.runId))
+      this.violate(
+        "J5",
+        run.runId,
+        "A child or successor is started, and no stored entry of another says so",
+      );
   }
 
   created(run: NewRun): void {
@@ -111,7 +121,7 @@ export class Checker {
 
   #toldInTime(parent: Watched, operation: string): void {
     const childRunId = parent.state.operations.get(operation)?.childRunId;
-    const child = childRunId === undefined ? undefined : this.runs.get(childRunId);
+    const child = childRunId === undefined ? undefined : this.#lastOf(childRunId);
     if (child?.state.finished === undefined)
       this.violate(
         "J5",
@@ -143,9 +153,9 @@ export class Checker {
   }
 
   #outside(run: Watched, entry: Entry): void {
-    if (run.state.finished !== undefined) return;
-    const names = entry.events.map(wakeNameOf);
-    if (!names.some((name) => run.named.has(name!)))
+    if (run.state.finished !== undefined && entry.events[0]!.type !== "RunRedriven") return;
+    const names = entry.events.map(wakeNameOf).filter((name) => name !== undefined);
+    if (names.length > 0 && !names.some((name) => run.named.has(name)))
       this.violate("J8", run.key.runId, `No wake has named ${names.join(", ")}, which is stored now`);
   }
 
@@ -175,6 +185,7 @@ export class Checker {
     const { state } = run;
     switch (event.type) {
       case "StepStarted":
+      case "ConditionStarted":
         this.#steps.set(idempotencyKeyOf(run.key.inc, event.operation), { run, operation: event.operation });
         return;
       case "StepCompleted":
@@ -188,6 +199,9 @@ export class Checker {
       case "ChildStarted":
         this.#announced.add(event.childRunId);
         return;
+      case "RunContinued":
+        this.#announced.add(event.nextRunId);
+        return;
       case "ChildFinished":
         return this.#childFinished(run, event);
       case "CancelRequested":
@@ -200,6 +214,7 @@ export class Checker {
   }
 
   #completed(run: Watched, operation: string, output: unknown): void {
+    if (run.state.operations.get(operation)?.kind === "compensation") return;
     const returned = this.#returned.get(idempotencyKeyOf(run.key.inc, operation));
     const value = output === undefined ? undefined : (output as { v?: Json }).v;
     if (output !== undefined && !("v" in (output as object))) return;
@@ -208,7 +223,7 @@ export class Checker {
   }
 
   #childFinished(run: Watched, { childRunId, status }: ChildFinished): void {
-    const child = this.runs.get(childRunId);
+    const child = this.#lastOf(childRunId);
     if (child?.state.finished?.status !== status)
       this.violate("J5", run.key.runId, `It is told that ${childRunId} is ${status}, which is not stored`);
   }
@@ -241,28 +256,39 @@ export class Checker {
 
   /** What a finished run still has to do. */
   owed(run: Watched): string | undefined {
-    const { created, finished } = run.state;
+    const { created, finished, continuedTo } = run.state;
+    if (continuedTo !== undefined)
+      return this.runs.has(continuedTo) ? undefined : `its successor ${continuedTo} was not started`;
     const parent = created.parent === undefined ? undefined : this.runs.get(created.parent.runId);
     if (parent !== undefined && parent.state.finished === undefined) {
       const operation = parent.state.open.get(created.parent!.operation);
-      if (operation?.childRunId === run.key.runId && !parent.state.childEnds.has(operation.id))
+      if (
+        operation?.childRunId === (created.firstRunId ?? run.key.runId) &&
+        !parent.state.childEnds.has(operation.id)
+      )
         return `its parent was not told that it is ${finished?.status}`;
     }
     for (const operation of run.state.operations.values()) {
       const { childRunId, status } = operation;
       if (childRunId === undefined) continue;
-      if (!this.isDone(run, `start:${operation.id}`)) return `its child ${childRunId} was not started`;
-      if (status === "cancelled" && !this.isDone(run, `cancel:${operation.id}`))
+      if (!this.isDone("startChild", childRunId)) return `its child ${childRunId} was not started`;
+      if (status === "cancelled" && !this.isDone("cancelChild", childRunId))
         return `its child ${childRunId} was not cancelled`;
     }
     return undefined;
   }
 
+  /** The run that a chain of successors has come to. */
+  #lastOf(runId: string): Watched | undefined {
+    const run = this.runs.get(runId);
+    return run?.state.continuedTo === undefined ? run : this.#lastOf(run.state.continuedTo);
+  }
+
   /** Whether an effect on a child has taken place. */
-  isDone(run: Watched, effect: string): boolean {
-    const [kind, operation] = [effect.slice(0, effect.indexOf(":")), effect.slice(effect.indexOf(":") + 1)];
-    const child = this.runs.get(run.state.operations.get(operation)?.childRunId ?? "");
-    if (kind === "start") return child !== undefined;
+  isDone(kind: Effect["kind"], childRunId: string | undefined): boolean {
+    if (childRunId === undefined || !this.runs.has(childRunId)) return false;
+    if (kind === "startChild") return true;
+    const child = this.#lastOf(childRunId);
     return child !== undefined && (child.state.finished !== undefined || child.state.cancel !== undefined);
   }
 

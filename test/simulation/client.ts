@@ -4,15 +4,21 @@
  */
 import { never } from "../../shared/adapters/simulated/life.ts";
 import { StepfoldError } from "../../shared/core/errors.ts";
-import type { JsonObject } from "../../shared/core/json.ts";
+import type { Json, JsonObject } from "../../shared/core/json.ts";
+import type { RunState } from "../../shared/core/state.ts";
 import {
   patchState,
+  pause,
+  redrive,
   requestCancel,
+  resume,
   type SignalRequest,
   type StartRequest,
   sendSignal,
   start,
 } from "../../shared/engine/control.ts";
+import { decideGate, useCallback } from "../../shared/engine/decisions.ts";
+import { requestIdOf } from "../../shared/engine/requests.ts";
 import type { Engine } from "../../shared/engine/settings.ts";
 import type { World } from "./world.ts";
 
@@ -39,6 +45,36 @@ export class Client {
 
   async patch(runId: string, patch: JsonObject): Promise<void> {
     await this.#ask(runId, "patch", (engine) => patchState(engine, runId, { patch }));
+  }
+
+  /** Looks until the run has come so far. */
+  async until(runId: string, isSo: (state: RunState) => boolean): Promise<void> {
+    while (!isSo(this.world.checker.runs.get(runId)!.state)) await this.world.sleep(5_000);
+  }
+
+  /** `key` makes it happen once, however often it is asked for. */
+  async pause(runId: string, key: string): Promise<void> {
+    const requestId = requestIdOf("pause", key, undefined);
+    await this.#ask(runId, "pause", (engine) => pause(engine, runId, { requestId }));
+  }
+
+  async resume(runId: string, key: string): Promise<void> {
+    const requestId = requestIdOf("resume", key, undefined);
+    await this.#ask(runId, "resume", (engine) => resume(engine, runId, { requestId }));
+  }
+
+  async redrive(runId: string, key: string): Promise<void> {
+    const requestId = requestIdOf("redrive", key, undefined);
+    await this.#ask(runId, "redrive", (engine) => redrive(engine, runId, { requestId }));
+  }
+
+  async approve(runId: string, gate: string): Promise<void> {
+    const decision = { approved: true, feedback: "fine" };
+    await this.#ask(runId, "approve", (engine) => decideGate(engine, runId, gate, decision));
+  }
+
+  async succeed(runId: string, token: string, output: Json): Promise<void> {
+    await this.#ask(runId, "succeed", (engine) => useCallback(engine, token, { output }));
   }
 
   async #ask(runId: string, what: string, call: (engine: Engine) => Promise<unknown>): Promise<void> {

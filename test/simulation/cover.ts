@@ -7,7 +7,7 @@
  */
 import type { MemoryPorts } from "../../shared/adapters/memory/index.ts";
 import { SWEEP_AFTER_MS, SWEEP_BACKOFF_MS } from "../../shared/core/limits.ts";
-import { wakeAtOf } from "../../shared/core/state.ts";
+import { type Effect, wakeAtOf } from "../../shared/core/state.ts";
 import { isActionable } from "../../shared/engine/decide.ts";
 import { parseWake } from "../../shared/engine/wake.ts";
 import type { Checker, Watched } from "./checker.ts";
@@ -71,11 +71,18 @@ export class Cover {
       this.#checker.violate("J6", runId, `The sweep would find it ${lateMs} ms later than it may`);
   }
 
+  #isDone(effect: Effect): boolean {
+    if (effect.kind === "startChild") return this.#checker.isDone(effect.kind, effect.command.childRunId);
+    return effect.kind === "cancelChild" && this.#checker.isDone(effect.kind, effect.childRunId);
+  }
+
   /** When it next has something to do. */
   #needAt(run: Watched): number | undefined {
     const now = this.#memory.clock.now() - this.#skewMs;
     const { state } = run;
-    const effectsDone = new Set([...state.effects.keys()].filter((id) => this.#checker.isDone(run, id)));
+    const effectsDone = new Set(
+      [...state.effects.values()].filter((effect) => this.#isDone(effect)).map(({ id }) => id),
+    );
     const buffered = new Set(
       [...state.buffered].filter((id) => state.signals.get(id)!.sequence > parkedAt(run)),
     );

@@ -70,7 +70,8 @@ export class Endings {
       const known = fold(run.key, entries.slice(0, length));
       const execution = await this.#replayed(known);
       const ahead = execution.take();
-      if (known.finished !== undefined) return this.#sameEnd(run, ahead as Ending | undefined);
+      if (known.finished !== undefined) await this.#sameEnd(known, ahead as Ending | undefined);
+      if (known.finished !== undefined || state.redrives > 0) continue;
       const next = state.history[known.history.length]?.event;
       if (ahead !== undefined && ahead.type !== next?.type && !ahead.type.startsWith("Run"))
         throw new Error(
@@ -106,8 +107,9 @@ export class Endings {
     };
   }
 
-  async #sameEnd(run: Watched, ending: Ending | undefined): Promise<void> {
-    const { finished } = run.state;
+  async #sameEnd({ finished, continuedTo }: RunState, ending: Ending | undefined): Promise<void> {
+    if (continuedTo !== undefined && ending?.type === "RunContinued" && ending.nextRunId === continuedTo)
+      return;
     const output = ending?.type === "RunCompleted" ? await this.#read(ending.output) : undefined;
     const error = ending !== undefined && "error" in ending ? ending.error : undefined;
     const found = { status: ending?.type.slice(3).toLowerCase(), output, error };

@@ -143,9 +143,59 @@ const airTraffic: Model = completes(({ output }) => ({
   published: (output as JsonObject).published!,
 }));
 
+const continued: Model = (ended) => {
+  const { n } = ended.input as { n: number };
+  const isLast = !has(ended, "RunContinued");
+  if (ended.status !== "completed") return `Expected it to complete, got ${ended.status}`;
+  if (!isLast) return n > 1 ? undefined : "It went on after its last";
+  return different([0, 1, 2, 3], ended.output);
+};
+
+const chain: Model = (ended) =>
+  ended.status === "completed" && has(ended, "RunContinued") !== (ended.output === "end of chain")
+    ? undefined
+    : `Got ${ended.status} ${JSON.stringify(ended.output)}`;
+
+/** Failed, and undone in reverse order, each at least once. */
+const undone: Model = (ended) => {
+  const undoing = ended.events.flatMap((event) => (event.type === "CompensationStarted" ? [event.name] : []));
+  const left = ended.events.filter(({ type }) => type === "CompensationStarted").length;
+  if (ended.status !== "failed" || ended.error?.name !== "Refused") return `Got ${ended.status}`;
+  return different(["c", "b", "a"], undoing) ?? (left === 3 ? undefined : `Undid ${left}`);
+};
+
+const once: Model = (ended) => {
+  const { done, isNew } = (ended.output ?? {}) as JsonObject;
+  const attempts = ended.events.filter(({ type }) => type === "StepRetried").length;
+  const isRight = ended.status === "completed" && isNew === true && attempts === 0;
+  return isRight && ["done", "StepInterrupted", "StepTimeout"].includes(String(done))
+    ? undefined
+    : `Got ${JSON.stringify(ended)}`;
+};
+
+const redriven: Model = (ended) => {
+  const { first } = (ended.output ?? {}) as JsonObject;
+  const times = completedSteps(ended).filter((name) => name === "first").length;
+  return (
+    completes(() => ({ first: first!, quick: "quick", healed: "healed" }))(ended) ??
+    (times === 1 ? undefined : `Expected first to complete once, got ${times}`)
+  );
+};
+
 const input = (ended: Ended): number => (ended.input as { n: number }).n;
 
 export const models: Record<string, Model> = {
+  gates: completes(() => ({ verdict: { approved: true, feedback: "fine" }, silence: "GateTimeout" })),
+  tokens: completes(() => ({ answer: { ok: true }, none: "CallbackTimeout" })),
+  polls: completes(() => ({ found: "ready", never: "PollTimeout" })),
+  mapped: completes(() => [0, 1, 4, 9, 16, 25]),
+  undone,
+  paused: completes(() => 6),
+  redriven,
+  continued,
+  follows: completes(() => ({ child: "end of chain" })),
+  chain,
+  once,
   retries: completes(() => ({ flaky: "flaky", slow: "slow", hopeless: "Refused", large: 40_000 })),
   timers: completes(({ output }) => {
     const { random, uuid } = output as JsonObject;

@@ -35,7 +35,13 @@ export class Process {
       simulatedPorts(behind, { process: name, life: this.life, faults: plan, skewMs }),
       checker,
     );
-    const workflows = [...workflowsOf({ busy: (step, ms) => this.#busy(step, ms) }), order, airTraffic];
+    const { services } = world;
+    const own = workflowsOf({
+      busy: (step, ms) => this.#busy(step, ms),
+      handOut: (name, value) => services.handOut(name, value),
+      isHealed: (runId) => services.healed.has(runId),
+    });
+    const workflows = [...own, order, airTraffic];
     this.engine = createEngine(defects.ports?.(ports, this, world) ?? ports, {
       workflows: workflows.map((workflow) => this.#watched(workflow)),
       log: world.logOf(name),
@@ -100,6 +106,14 @@ export class Process {
       );
     const own: Partial<RunContext> = {
       step,
+      poll: (name, check, options) => run.poll(name, (step) => this.#invoke(name, check, step), options),
+      map: (name, items, work, options) =>
+        run.map(
+          name,
+          items,
+          (inner, item, index) => work(this.#watchedRun(workflow, inner), item, index),
+          options,
+        ),
       all: (name, branches) => run.all(name, branched(branches) as typeof branches),
       any: (name, branches) => run.any(name, branched(branches) as typeof branches),
       race: (name, branches) => run.race(name, branched(branches) as typeof branches),

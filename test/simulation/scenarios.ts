@@ -124,7 +124,59 @@ const airTraffic: Scenario = async ({ client, sleep }, runId) => {
   await client.signal({ runId, name: "go-ahead", payload, signalId: "go-ahead" });
 };
 
+const gates: Scenario = async ({ client, random, sleep }, runId) => {
+  await client.start({ workflow: "gates", runId });
+  await sleep(random.pick([3_000, 90_000, 200_000]));
+  await client.until(runId, (state) => [...state.operations.values()].some(({ kind }) => kind === "gate"));
+  await client.approve(runId, "approval");
+  await client.approve(runId, "approval");
+};
+
+const tokens: Scenario = async ({ client, random, sleep }, runId) => {
+  await client.start({ workflow: "tokens", runId });
+  const { handed } = client.world.services;
+  while (!handed.has(`${runId} answer`)) await sleep(10_000);
+  await sleep(random.pick([0, 1_000, 200_000]));
+  await client.succeed(runId, String(handed.get(`${runId} answer`)![0]), { ok: true });
+};
+
+const paused: Scenario = async ({ client, random, sleep }, runId) => {
+  await client.start({ workflow: "paused", runId });
+  for (let times = 0; times < 2; times++) {
+    await sleep(random.pick([0, 500, 1_500, 3_000, 60_000]));
+    await client.pause(runId, `pause-${times}`);
+    await sleep(random.pick([0, 500, 15 * MINUTE_MS]));
+    await client.resume(runId, `resume-${times}`);
+  }
+};
+
+const redriven: Scenario = async ({ client, random, sleep }, runId) => {
+  await client.start({ workflow: "redriven", runId });
+  await client.until(runId, (state) => state.finished !== undefined);
+  await sleep(random.pick([0, 0, 3_000]));
+  client.world.services.healed.add(runId);
+  await client.redrive(runId, "again");
+};
+
+const continued: Scenario = async ({ client, random, sleep }, runId) => {
+  await client.start({ workflow: "continued", runId, input: { n: 4, items: [] } });
+  for (let n = 0; n < 4; n++) {
+    await client.signal({ runId, name: "item", payload: n, signalId: `item-${n}` });
+    await sleep(random.pick([0, 0, 5, 30, 1_000, 400_000]));
+  }
+};
+
 export const scenarios: Record<string, Scenario> = {
+  gates,
+  tokens,
+  paused,
+  redriven,
+  continued,
+  polls: starts("polls"),
+  mapped: starts("mapped"),
+  undone: starts("undone"),
+  follows: starts("follows", { n: 2 }),
+  once: starts("once"),
   simple: starts("simple", { n: 4 }),
   retries: starts("retries"),
   timers: starts("timers"),

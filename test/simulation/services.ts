@@ -17,6 +17,13 @@ export class Services {
   readonly #failures = new Map<string, number>();
   readonly #charges = new Map<string, string>();
   readonly files = new Map<string, string>();
+  /** What steps have handed out, by name, in order. */
+  readonly handed = new Map<string, unknown[]>();
+  readonly healed = new Set<string>();
+
+  handOut(name: string, value: unknown): void {
+    this.handed.set(name, [...(this.handed.get(name) ?? []), value]);
+  }
 
   /** The only charge of an order, or one that nobody has made. */
   chargeOf(orderId: string): string {

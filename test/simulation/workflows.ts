@@ -8,11 +8,16 @@ import { OperationError } from "../../shared/core/errors.ts";
 import type { Json } from "../../shared/core/json.ts";
 import type { RetryOptions } from "../../shared/core/retry.ts";
 import { type AnyWorkflow, workflow } from "../../shared/core/workflow.ts";
+import { steeredWorkflows } from "./steered.ts";
 
 /** What steps do in the simulated world. */
 export interface World {
   /** Takes virtual time; throws when the step's signal aborts. */
   busy(step: StepContext, ms: number): Promise<void>;
+  /** Leaves a value where the outside finds it. */
+  handOut(name: string, value: unknown): void;
+  /** Whether what made a run fail has been mended. */
+  isHealed(runId: string): boolean;
 }
 
 export class Refused extends Error {
@@ -253,6 +258,7 @@ export function workflowsOf(world: World): AnyWorkflow[] {
   return [
     ...[retries, timers, race, failing, nested, plain, double, quadruple, refusing, endless, family, board],
     ...[cancellable, deadline, cancelledLate, collect, choosy, simple, handover, keeper],
+    ...steeredWorkflows(world, retry),
   ];
 }
 
