@@ -165,7 +165,7 @@ export interface RunState {
   usage: Usage;
 }
 
-/** The listed status (api.md): a fact of the state alone. */
+/** The listed status: a fact of the state alone. */
 export function statusOf(state: RunState): RunStatus {
   if (state.finished) return state.finished.status;
   if (state.pause) return "paused";
