@@ -47,11 +47,11 @@ export const airTraffic = workflow(
     const read = await run.all("read", {
       airports: (run) =>
         run.step("read airports", async () =>
-          rowsOf<AirportRow>(await readText(request.airports ?? dataset("airports.csv")), airportColumns),
+          rowsOf<AirportRow>(readText(request.airports ?? dataset("airports.csv")), airportColumns),
         ),
       routes: (run) =>
         run.step("read routes", async () =>
-          rowsOf<RouteRow>(await readText(request.flights ?? dataset("flights-airport.csv")), routeColumns),
+          rowsOf<RouteRow>(readText(request.flights ?? dataset("flights-airport.csv")), routeColumns),
         ),
     });
 
