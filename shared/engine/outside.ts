@@ -65,8 +65,7 @@ async function contend(
     const { events, wake, changesStatus } = decide(run.state);
     if (wake === undefined) woken = undefined;
     else if (wake !== woken?.event) woken = await wakeFor(engine, run.header, wake);
-    // Whoever was first may have died between its append and this.
-    if (events.length === 0) return woken === undefined ? undefined : hasten(engine, run);
+    if (events.length === 0) return woken === undefined ? undefined : follow(engine, run);
     if (await stored(engine, run, events)) {
       if (woken !== undefined) await wakeIfLate(engine, woken);
       return changesStatus ? show(engine, run) : hasten(engine, run);
@@ -101,6 +100,12 @@ async function stored(engine: Engine, run: Resident, events: OutsideEvent[]): Pr
   include(run, entry);
   engine.residents.active.get(state.runId)?.poke();
   return true;
+}
+
+/** What a repeated request does: whoever was first may have died between its append and this. */
+function follow(engine: Engine, run: Resident): Promise<void> {
+  const isOut = run.header.dueAt === undefined && run.state.finished === undefined;
+  return isOut ? show(engine, run) : hasten(engine, run);
 }
 
 /** Lets the header follow at once, and hastens with the same write. */
