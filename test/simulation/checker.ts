@@ -248,6 +248,8 @@ export class Checker {
     run.dueAt = dueAt ?? undefined;
     this.#onDue();
     if (dueAt !== null) return;
+    // A redrive puts it back, if it comes between the end and this.
+    if (run.state.finished === undefined && run.state.redrives > 0) return;
     if (run.state.finished === undefined)
       return this.violate("J6", key.runId, "It left the due index unfinished");
     const owed = this.owed(run);
