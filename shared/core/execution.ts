@@ -104,6 +104,7 @@ export class Execution {
   #issued: Command[] = [];
   #taken = 0;
   #interruption: "cancelled" | "timedOut" | undefined;
+  #interruptions = 0;
 
   constructor(definition: AnyWorkflow, options: ExecutionOptions) {
     this.definition = definition;
@@ -229,9 +230,16 @@ export class Execution {
 
   #interrupt(how: "cancelled" | "timedOut", error: RunError): void {
     this.#interruption ??= how;
+    this.#interruptions++;
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject } of pending) reject(new OperationError(error));
+  }
+
+  /** Whether a cancel or the deadline has cut in since this was called. */
+  watchInterruption(): () => boolean {
+    const before = this.#interruptions;
+    return () => this.#interruptions > before;
   }
 
   /** Takes the next command that the code has issued. */

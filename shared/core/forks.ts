@@ -32,13 +32,15 @@ export async function joined(
   }
 }
 
-/** Works through items with at most `concurrency` at once, until one failure too many. */
+/** Works through items with at most `concurrency` at once, until one failure too many. What fails once `isInterrupted`
+ * is no item's failure: it ends the whole. */
 export async function mapped<R>(
   count: number,
   one: (index: number) => Promise<R>,
-  concurrency: number,
+  concurrency = count,
   tolerated: number,
   name: string,
+  isInterrupted: () => boolean,
 ): Promise<R[]> {
   if (!(Number.isInteger(concurrency) && concurrency >= 1) && count > 0)
     throw new StepfoldError(
@@ -54,6 +56,7 @@ export async function mapped<R>(
       try {
         results[index] = await one(index);
       } catch (thrown) {
+        if (isInterrupted()) throw thrown;
         failures.push(toRunError(thrown));
         results[index] = null as R;
         if (failures.length > tolerated) throw toleranceExceeded(name, failures, tolerated);

@@ -227,10 +227,10 @@ export class ScopedRun implements RunContext {
     this.#execution.issue({ type: "BranchesStarted", ...begun, kind: "map", branches: [] });
     this.#execution.openFork(begun.operation);
     const scopes = items.map((_item, index) => new Scope(`${begun.operation}/${index}/`, begun.operation));
-    const one = async (index: number): Promise<R> =>
-      work(new ScopedRun(this.#execution, scopes[index]!), items[index] as T, index);
+    const one = async (at: number) => work(new ScopedRun(this.#execution, scopes[at]!), items[at] as T, at);
+    const isCut = this.#execution.watchInterruption();
     try {
-      const results = await mapped(items.length, one, options.concurrency ?? items.length, tolerated, name);
+      const results = await mapped(items.length, one, options.concurrency, tolerated, name, isCut);
       this.#closeFork(begun.operation, scopes);
       return results;
     } catch (thrown) {
