@@ -134,7 +134,9 @@ export class Execution {
               `the output of workflow ${JSON.stringify(this.definition.name)}`,
             );
       const output = toJson(checked, `the output of workflow ${JSON.stringify(this.definition.name)}`);
-      this.#end(endingOf(this.#interruption, undefined, output));
+      const ending = endingOf(this.#interruption, undefined, output);
+      if (this.#interruption !== undefined) await this.#compensate();
+      this.#end(ending);
     } catch (thrown) {
       if (thrown instanceof Continuation && this.#interruption === undefined)
         return this.#end(continued(this.options.inc, thrown.input));

@@ -239,18 +239,22 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
 
     case "StepCompleted":
       settle(state, event.operation, undefined, "completed", { output: event.output });
+      state.inDoubt.delete(event.operation);
       if (state.operations.get(event.operation)!.skipped)
         state.operations.get(event.operation)!.status = "skipped";
       return remember(state, event, now);
     case "StepFailed": {
-      const { kind, of, name } = settle(state, event.operation, undefined, "failed", { error: event.error });
+      const step = settle(state, event.operation, undefined, "failed", { error: event.error });
+      const { kind, of, name } = step;
       if (kind === "compensation") state.uncompensated.push({ operation: of!, name, error: event.error });
+      doubtAfter(state, step, event.error);
       return remember(state, event, now);
     }
     case "StepAttemptFailed": {
       const step = opened(state, event.operation, event.type);
       step.status = "sleeping";
       step.attemptError = event.error;
+      doubtAfter(state, step, event.error);
       step.nextAttemptAt = event.nextAttemptAt;
       state.timed.set(step.id, step);
       return;
@@ -365,7 +369,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
     case "LateResultRecorded":
       if (state.open.has(event.operation))
         throw illegal(state, event.type, `for ${event.operation}, which is not settled`);
-      state.inDoubt.delete(event.operation);
+      if (event.error === undefined || !isOutcomeUnknown(event.error)) state.inDoubt.delete(event.operation);
       return remember(state, event, now);
 
     case "StepStarted": {
@@ -533,6 +537,16 @@ function cancelOperation(state: RunState, operation: Operation): void {
     });
 }
 
+/** What ended an attempt without its work having said so: it may have been done. */
+const UNKNOWN_OUTCOMES = new Set(["StepTimeout", "StepInterrupted", "LegCrashed", "NotSerializable"]);
+
+const isOutcomeUnknown = ({ code }: RunError): boolean => UNKNOWN_OUTCOMES.has(code);
+
+/** A later attempt that fails tells nothing about an earlier one: only a result ends the doubt. */
+function doubtAfter(state: RunState, step: Operation, error: RunError): void {
+  if (step.compensable && isOutcomeUnknown(error)) state.inDoubt.add(step.id);
+}
+
 /** Leaves forks open: they settle as their branches do. Compensations are not cancelled. */
 function cancelOpen(state: RunState): void {
   for (const operation of [...state.open.values()]) {
@@ -561,7 +575,7 @@ function finish(
   for (const operation of [...state.open.values()]) cancelOperation(state, operation);
   for (const id of state.inDoubt) {
     const { name } = state.operations.get(id)!;
-    const message = `The step ${JSON.stringify(name)} was cancelled in flight: nobody knows whether it did its work.`;
+    const message = `The step ${JSON.stringify(name)} was interrupted: nobody knows whether it did its work.`;
     state.uncompensated.push({
       operation: id,
       name,

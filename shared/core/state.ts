@@ -131,7 +131,8 @@ export interface RunState {
   waits: Map<string, Operation>;
   /** Gates and callbacks whose answer is there, and the code has not been told. */
   answered: Set<string>;
-  /** Compensable steps that were cancelled in flight. */
+  /** Compensable steps without a result of which nobody knows whether they did their work: cancelled in flight, or
+   * after an attempt that was cut off. */
   inDoubt: Set<string>;
   signals: Map<string, Signal>;
   /** Ids of buffered signals, in order of arrival. */
