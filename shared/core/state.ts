@@ -202,6 +202,11 @@ export const dueAtOf = ({ nextAttemptAt, dueAt, beatBy }: Operation): number =>
     beatBy ?? Number.POSITIVE_INFINITY,
   );
 
+/** A request to cancel that the code has not been told. A run past its deadline is ending already: what it cleans up
+ * is not interrupted once more. */
+export const isToBeCancelled = ({ cancel, deadlineReached }: RunState): boolean =>
+  cancel !== undefined && !cancel.delivered && !deadlineReached;
+
 /** Operations that hold others and have no work of their own. */
 export const isFork = ({ kind }: Operation): boolean =>
   kind === "all" || kind === "any" || kind === "race" || kind === "map";

@@ -21,6 +21,7 @@ import { toJson } from "../core/json.ts";
 import { validate } from "../core/schema.ts";
 import {
   dueAtOf,
+  isToBeCancelled,
   needsAttempt,
   type Operation,
   type RunState,
@@ -40,7 +41,7 @@ export function isActionable(
   if (state.stalled?.codeHash === codeHash) return false;
   if (state.phase === "leased" || state.stalled !== undefined) return true;
   if (state.pause !== undefined) return false;
-  if (state.cancel !== undefined && !state.cancel.delivered) return true;
+  if (isToBeCancelled(state)) return true;
   if (state.phase === "created") return (state.created.startAt ?? 0) <= now;
   if (state.firstUndelivered !== undefined || state.childEnds.size > 0 || state.answered.size > 0)
     return true;

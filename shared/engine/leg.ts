@@ -23,7 +23,7 @@ import type { Json } from "../core/json.ts";
 import { AWAIT_IN_LEG_MS, ENTRY_BYTES_MAX, LEG_CLOSING_MS, TAIL_READ_MS } from "../core/limits.ts";
 import { mergedState, NonDeterminism, replay } from "../core/replay.ts";
 import { retryDelayMs } from "../core/retry.ts";
-import { isFork, needsAttempt, type Operation, wakeAtOf } from "../core/state.ts";
+import { isFork, isToBeCancelled, needsAttempt, type Operation, wakeAtOf } from "../core/state.ts";
 import { type Attempt, type AttemptResult, Attempts } from "./attempts.ts";
 import { answered, due, matchSignal } from "./decide.ts";
 import { Draft } from "./draft.ts";
@@ -359,8 +359,7 @@ export class Leg {
   async #deliverNext(): Promise<boolean> {
     const { state } = this.#run;
     const now = this.#draft?.seen ?? this.#engine.clock.now();
-    if (state.cancel !== undefined && !state.cancel.delivered)
-      return this.#deliver({ type: "CancelDelivered" }, {});
+    if (isToBeCancelled(state)) return this.#deliver({ type: "CancelDelivered" }, {});
     if (state.pause !== undefined) {
       const result = this.#results.shift();
       return result === undefined ? false : this.#settled(result);

@@ -64,3 +64,24 @@ it("cancels what sleeps, and runs finally", async () => {
   expect((await host.get(id)).status).toBe("cancelled");
   expect(done).toEqual(["clean"]);
 });
+
+it("a cancel after the deadline does not interrupt what cleans up", async () => {
+  const done: string[] = [];
+  const slow = workflow("slow", { timeout: "1h" }, async (run) => {
+    try {
+      await run.sleep("long", "1 day");
+    } finally {
+      await run.sleep("settle", "1h");
+      await run.step("clean", () => {
+        done.push("clean");
+      });
+    }
+  });
+  const host = testHost({ workflows: [slow] });
+  const id = await host.start(slow, {});
+  await host.skip("90m");
+  await host.cancel(id);
+  await host.skip("1h");
+  expect((await host.get(id)).status).toBe("timedOut");
+  expect(done).toEqual(["clean"]);
+});
