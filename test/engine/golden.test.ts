@@ -1,0 +1,189 @@
+/**
+ * Golden journals for what the examples' do not have: with them, every type of event that a journal may hold is in
+ * some journal that is replayed for ever. `UPDATE_GOLDEN=1` records them anew.
+ */
+import { globSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { goldenIn, readGolden, withGolden } from "../../examples/golden.ts";
+import type { Log } from "../../shared/core/context.ts";
+import { legality } from "../../shared/core/legality.ts";
+import { type AnyWorkflow, workflow } from "../../shared/core/workflow.ts";
+import { patchState } from "../../shared/engine/control.ts";
+import { createEngine } from "../../shared/engine/settings.ts";
+import {
+  type GoldenJournal,
+  normalised,
+  replayJournal,
+  type TestHost,
+  testHost,
+} from "../../shared/testing/index.ts";
+
+const folder = new URL("golden/", import.meta.url);
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** What the last callback has handed out. */
+let token = "";
+/** Lets the slow step of `late` end, and tells when it has. */
+let release = () => {};
+let isBroken = true;
+
+const workflows = {
+  callbacks: workflow("callbacks", async (run) => {
+    const send = (handedOut: string): void => {
+      token = handedOut;
+    };
+    const printed = await run.callback("print", send, { timeout: "1 day", heartbeat: "1h" });
+    const signed = await run.callback("sign", send, { timeout: "1h" }).catch(() => null);
+    return { printed, signed };
+  }),
+  paused: workflow("paused", async (run) => run.sleep("nap", "1h")),
+  patched: workflow("patched", async (run) => {
+    await run.waitForSignal("go");
+    return run.state;
+  }),
+  late: workflow("late", async (run) => {
+    const winner = await run.race("first", {
+      slow: (branch) =>
+        branch.step(
+          "slow",
+          () =>
+            new Promise<string>((resolve) => {
+              release = () => resolve("slow");
+            }),
+        ),
+      fast: (branch) => branch.step("fast", () => "fast"),
+    });
+    await run.step("wait for it", async () => {
+      release();
+      await new Promise((resolve) => setImmediate(resolve));
+    });
+    return winner;
+  }),
+  "timed-out": workflow("timed-out", { timeout: "2h" }, async (run) => {
+    try {
+      await run.waitForSignal("never");
+    } finally {
+      await run.step("clean up", () => "clean");
+    }
+  }),
+  redriven: workflow("redriven", async (run) => {
+    const kept = await run.step("kept", () => "kept");
+    await run.step(
+      "breaks",
+      () => {
+        if (isBroken) throw new Error("broken");
+      },
+      { retry: { maxAttempts: 1 } },
+    );
+    return kept;
+  }),
+  stalled: workflow("stalled", async (run) => {
+    await run.step("first", () => 1);
+    await run.sleep("nap", "1h");
+    return run.step("last", () => 2);
+  }),
+  continued: workflow("continued", async (run, left: number) => {
+    await run.step("count", () => left);
+    return left === 0 ? "done" : run.continueAsNew(left - 1);
+  }),
+} satisfies Record<string, AnyWorkflow>;
+
+const scenarios: Record<keyof typeof workflows, (host: TestHost) => Promise<string>> = {
+  callbacks: async (host) => {
+    const runId = await host.start("callbacks");
+    await host.skip("50m");
+    await host.heartbeat(token);
+    await host.skip("50m");
+    await host.succeed(token, { pages: 3 });
+    await host.skip("2h");
+    return runId;
+  },
+  paused: async (host) => {
+    const runId = await host.start("paused");
+    await host.pause(runId, { reason: "maintenance", by: "ann" });
+    await host.skip("2h");
+    await host.resume(runId, { by: "bob" });
+    return runId;
+  },
+  patched: async (host) => {
+    const runId = await host.start("patched", undefined, { state: { colour: "red" } });
+    const settings = { owner: "api", codeHash: "none" };
+    const outside = createEngine(host.ports, { workflows: [], log: silent, settings });
+    await patchState(outside, runId, { patch: { colour: "blue", size: 3 }, step: "painting" });
+    await host.signal(runId, "go");
+    return runId;
+  },
+  late: (host) => host.start("late"),
+  "timed-out": async (host) => {
+    const runId = await host.start("timed-out");
+    await host.skip("3h");
+    return runId;
+  },
+  redriven: async (host) => {
+    isBroken = true;
+    const runId = await host.start("redriven");
+    isBroken = false;
+    await host.redrive(runId);
+    return runId;
+  },
+  stalled: async (host) => {
+    const runId = await host.start("stalled");
+    host.deploy([workflow("stalled", async (run) => run.sleep("other", "1h"))]);
+    await host.skip("2h");
+    host.deploy(Object.values(workflows));
+    await host.skip("10m");
+    return runId;
+  },
+  continued: (host) => host.start("continued", 1),
+};
+
+describe.each(Object.keys(scenarios) as (keyof typeof workflows)[])("%s", (name) => {
+  test("the journal is still written so", async () => {
+    const host = testHost({ workflows: Object.values(workflows) });
+    const runId = await scenarios[name](host);
+    expect((await host.get(runId)).status).toBe(name === "timed-out" ? "timedOut" : "completed");
+    const file = new URL(`v1-${name}.json`, folder);
+    const { recorded, golden } = await withGolden(host, runId, file);
+    expect(normalised(recorded)).toEqual(normalised(golden));
+  });
+});
+
+const isContinued = ({ entries }: GoldenJournal): boolean =>
+  entries.some(({ events }) => events.some(({ type }) => type === "RunContinued"));
+
+/** The journal as it was before the run went on as another. */
+function beforeItsEnd(golden: GoldenJournal): GoldenJournal {
+  const entries = golden.entries.map((entry) => ({
+    ...entry,
+    events: entry.events.filter(({ type }) => type !== "RunContinued" && type !== "EffectsDone"),
+  }));
+  return { ...golden, entries };
+}
+
+test("every one that was ever kept is still replayed", async () => {
+  for (const file of goldenIn(folder)) {
+    const golden = readGolden(file);
+    const definition = workflows[golden.workflow as keyof typeof workflows];
+    // All that such a run still has to do is to go on as another.
+    if (isContinued(golden))
+      await expect(replayJournal(definition, beforeItsEnd(golden))).rejects.toThrow(
+        /end with nothing more, got RunContinued/,
+      );
+    else await replayJournal(definition, golden);
+  }
+});
+
+test("every type of event is in a golden journal", () => {
+  const files = ["examples/*/golden/*.json", "test/engine/golden/*.json"].flatMap((pattern) =>
+    globSync(pattern),
+  );
+  const kept = new Set(
+    files.flatMap((file) =>
+      (JSON.parse(readFileSync(file, "utf8")) as GoldenJournal).entries.flatMap(({ events }) =>
+        events.map(({ type }) => type),
+      ),
+    ),
+  );
+  expect(Object.keys(legality).filter((type) => !kept.has(type as never))).toEqual([]);
+  expect([...kept].filter((type) => !(type in legality))).toEqual([]);
+});
