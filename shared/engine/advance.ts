@@ -63,6 +63,8 @@ async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> 
     const active = engine.residents.active.get(runId);
     let sequence = -1;
     if (active !== undefined) {
+      // Left over from a start that another overtook: no wake of this run, and none may stand for one.
+      if (active.inc !== inc) return undefined;
       active.poke();
       if (active.knows(wake.event)) {
         if (!active.covered)

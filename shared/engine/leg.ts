@@ -66,6 +66,9 @@ export class Leg {
     });
   }
 
+  get inc(): string {
+    return this.#run.header.inc;
+  }
   get until(): number {
     return this.#until;
   }

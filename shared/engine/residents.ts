@@ -23,6 +23,7 @@ export interface Resident {
 
 /** A leg that runs in this process. */
 export interface ActiveLeg {
+  readonly inc: string;
   readonly generation: number;
   readonly until: number;
   knows(event: string | undefined): boolean;

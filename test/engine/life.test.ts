@@ -85,3 +85,24 @@ it("a cancel after the deadline does not interrupt what cleans up", async () => 
   expect((await host.get(id)).status).toBe("timedOut");
   expect(done).toEqual(["clean"]);
 });
+
+it("a wake left over from a start that another overtook stands for no wake of the run", async () => {
+  let during: () => Promise<void> = async () => {};
+  const busy = workflow("busy", async (run) => {
+    await run.step("work", () => during());
+    await run.sleep("nap", "1s");
+    return "done";
+  });
+  const host = testHost({ workflows: [busy] });
+  during = async () => {
+    // What meets a live lease comes again at its end; this one is of no incarnation that there is.
+    const stray = { runId: "one", inc: "another", event: "created", until: host.now().getTime() + 60_000 };
+    await host.ports.queue.send("work", [{ runId: "one", body: JSON.stringify(stray) }]);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  const id = await host.start(busy, undefined, { runId: "one" });
+  await host.skip("1s");
+  expect(await host.result(id)).toBe("done");
+  const strays = host.ports.queue.pending("work").filter(({ body }) => body.includes("another"));
+  expect(strays).toEqual([]);
+});
