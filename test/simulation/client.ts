@@ -79,12 +79,25 @@ export class Client {
 
   async #ask(runId: string, what: string, call: (engine: Engine) => Promise<unknown>): Promise<void> {
     const { world } = this;
+    // What it asks for is in its hands until it is answered: it would ask again.
+    world.cover.inHand++;
+    await this.#untilAnswered(runId, what, call);
+    world.cover.inHand--;
+    world.cover.check(runId);
+  }
+
+  async #untilAnswered(
+    runId: string,
+    what: string,
+    call: (engine: Engine) => Promise<unknown>,
+  ): Promise<void> {
+    const { world } = this;
     for (;;) {
       const process = world.anApi();
       world.trace("client", `asks ${process.name} to ${what} ${runId}`);
       const answer = await world.answered(process, () => call(process.engine), PATIENCE_MS);
       if (world.isOver) return never();
-      if (answer === "done") return world.cover.check(runId);
+      if (answer === "done") return;
       if (answer instanceof StepfoldError && answer.code === "RunFinished") return;
       if (answer !== "silence" && !process.expects(answer))
         world.checker.violate("errors", runId, `To ${what} was answered ${String(answer)}`);

@@ -12,7 +12,9 @@ export function drawn(
   const random = new Random(seed).stream("drawn");
   const drawnLossy = random.chance(0.5);
   const isLossy = fixed.isLossy ?? drawnLossy;
-  const names = fixed.only ?? Object.keys(scenarios);
+  const all = fixed.only ?? Object.keys(scenarios);
+  // Often one scenario alone: faults then hit it more densely.
+  const names = random.chance(0.5) ? [random.pick(all)] : all;
   const play = Array.from({ length: random.pick([1, 1, 2, 3]) }, () => random.pick(names));
   return { seed, isLossy, play, profile: randomProfile(random, isLossy) };
 }

@@ -37,9 +37,9 @@ const board: Scenario = async ({ client, random, sleep }, runId) => {
     }
   };
   const patches = async () => {
-    await sleep(random.between(0, 5_000));
+    await sleep(random.pick([0, 0, 1, 5, 100, 5_000]));
     await client.patch(runId, { note: "ok" });
-    await sleep(random.between(0, 2_000));
+    await sleep(random.pick([0, 1, 5, 2_000, 400_000]));
     await client.patch(runId, { done: true, note: "ok" });
   };
   await Promise.all([nudges(), patches()]);

@@ -67,7 +67,7 @@ export function workflowsOf(world: World): AnyWorkflow[] {
 
   const timers = workflow("timers", options, async (run) => {
     const elapsed: number[] = [];
-    const asked = [100, 5_000, 1_200_000, 172_800_000];
+    const asked = [100, 900, 2_500, 5_000, 1_200_000, 172_800_000];
     for (const ms of asked) {
       const before = run.now().getTime();
       await run.sleep(`${ms} ms`, ms / 1_000);
