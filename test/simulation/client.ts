@@ -24,6 +24,11 @@ import type { World } from "./world.ts";
 
 const PATIENCE_MS = 29_000;
 
+interface Asking {
+  /** Never ask again, whatever comes back: nobody knows then whether it was done. */
+  once?: boolean;
+}
+
 export class Client {
   readonly world: World;
 
@@ -31,20 +36,21 @@ export class Client {
     this.world = world;
   }
 
-  async start(request: StartRequest & { runId: string }): Promise<void> {
-    await this.#ask(request.runId, "start", (engine) => start(engine, request));
+  async start(request: StartRequest & { runId: string }, options?: Asking): Promise<void> {
+    await this.#ask(request.runId, "start", (engine) => start(engine, request), options);
   }
 
   async signal(request: SignalRequest & { signalId: string }): Promise<void> {
     await this.#ask(request.runId, `signal ${request.signalId}`, (engine) => sendSignal(engine, request));
   }
 
-  async cancel(runId: string): Promise<void> {
-    await this.#ask(runId, "cancel", (engine) => requestCancel(engine, runId, { reason: "asked to" }));
+  async cancel(runId: string, options?: Asking): Promise<void> {
+    const call = (engine: Engine) => requestCancel(engine, runId, { reason: "asked to" });
+    await this.#ask(runId, "cancel", call, options);
   }
 
-  async patch(runId: string, patch: JsonObject): Promise<void> {
-    await this.#ask(runId, "patch", (engine) => patchState(engine, runId, { patch }));
+  async patch(runId: string, patch: JsonObject, options?: Asking): Promise<void> {
+    await this.#ask(runId, "patch", (engine) => patchState(engine, runId, { patch }), options);
   }
 
   /** Looks until the run has come so far. */
@@ -77,11 +83,16 @@ export class Client {
     await this.#ask(runId, "succeed", (engine) => useCallback(engine, token, { output }));
   }
 
-  async #ask(runId: string, what: string, call: (engine: Engine) => Promise<unknown>): Promise<void> {
+  async #ask(
+    runId: string,
+    what: string,
+    call: (engine: Engine) => Promise<unknown>,
+    { once = false }: Asking = {},
+  ): Promise<void> {
     const { world } = this;
     // What it asks for is in its hands until it is answered: it would ask again.
     world.cover.inHand++;
-    await this.#untilAnswered(runId, what, call);
+    await this.#untilAnswered(runId, what, call, once);
     world.cover.inHand--;
     world.cover.check(runId);
   }
@@ -90,6 +101,7 @@ export class Client {
     runId: string,
     what: string,
     call: (engine: Engine) => Promise<unknown>,
+    once: boolean,
   ): Promise<void> {
     const { world } = this;
     for (;;) {
@@ -101,6 +113,8 @@ export class Client {
       if (answer instanceof StepfoldError && answer.code === "RunFinished") return;
       if (answer !== "silence" && !process.expects(answer))
         world.checker.violate("errors", runId, `To ${what} was answered ${String(answer)}`);
+      // Where wakes are lost too, the sweep is promised to those alone who were answered.
+      if (once && !world.isLossy) return;
       await world.sleep(1 + world.random.between(0, 1_000));
     }
   }

@@ -38,7 +38,7 @@ const board: Scenario = async ({ client, random, sleep }, runId) => {
   };
   const patches = async () => {
     await sleep(random.pick([0, 0, 1, 5, 100, 5_000]));
-    await client.patch(runId, { note: "ok" });
+    await client.patch(runId, { note: "ok" }, { once: true });
     await sleep(random.pick([0, 1, 5, 2_000, 400_000]));
     await client.patch(runId, { done: true, note: "ok" });
   };
@@ -50,8 +50,8 @@ const cancelled =
   async ({ client, random, sleep }, runId) => {
     await client.start({ workflow, runId, ...(input === undefined ? {} : { input }) });
     await sleep(random.pick(moments));
-    await client.cancel(runId);
-    if (random.chance(0.5)) await client.cancel(runId);
+    await client.cancel(runId, { once: random.chance(0.5) });
+    if (random.chance(0.3)) await client.cancel(runId);
   };
 
 /** Several senders, each in order; some messages are sent again, at once or long after. */
@@ -166,7 +166,12 @@ const continued: Scenario = async ({ client, random, sleep }, runId) => {
   }
 };
 
+/** Whoever asks to start it does not ask again: it runs all the same, if it is there. */
+const startOnce: Scenario = ({ client }, runId) =>
+  client.start({ workflow: "simple", runId, input: { n: 2 } }, { once: true });
+
 export const scenarios: Record<string, Scenario> = {
+  startOnce,
   gates,
   tokens,
   paused,

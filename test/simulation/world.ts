@@ -161,6 +161,10 @@ export class World {
     return scenario(stage, runId);
   }
 
+  get isLossy(): boolean {
+    return this.#options.isLossy;
+  }
+
   sleep(ms: number): Promise<void> {
     return this.memory.clock.sleep(ms);
   }
