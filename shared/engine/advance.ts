@@ -25,7 +25,7 @@ import { ClaimOvertaken } from "./draft.ts";
 import { perform } from "./effects.ts";
 import { Leg, type LegEnd } from "./leg.ts";
 import { catchUp, loadRun } from "./load.ts";
-import type { Resident } from "./residents.ts";
+import type { ActiveLeg, Resident } from "./residents.ts";
 import type { Engine } from "./settings.ts";
 import { isSettled, parseWake, sendWake, type Wake } from "./wake.ts";
 
@@ -60,7 +60,7 @@ async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> 
   const { runId, inc } = wake;
   const lookUntil = engine.clock.now() + WAKE_LOOK_MS;
   for (;;) {
-    const active = engine.residents.active.get(runId);
+    const active = activeLeg(engine, runId);
     let sequence = -1;
     if (active !== undefined) {
       // Left over from a start that another overtook: no wake of this run, and none may stand for one.
@@ -98,6 +98,14 @@ async function foundAtLast(engine: Engine, { runId, inc, event }: Wake): Promise
   const run = await loadRun(engine, runId, { consistent: true });
   if (run?.header.inc !== inc) return undefined;
   return isSettled(run.state, event) ? run : undefined;
+}
+
+/** The leg that this process runs for it, while its lease lasts: after that the journal alone tells (J9). */
+function activeLeg(engine: Engine, runId: string): ActiveLeg | undefined {
+  const active = engine.residents.active.get(runId);
+  return active !== undefined && engine.clock.now() < active.until + engine.settings.skewMs
+    ? active
+    : undefined;
 }
 
 /** From memory and the journal's tail, or from the journal. */
