@@ -3,7 +3,7 @@
  * twice, and counts as owed until it is done, also after the run's end (J10).
  */
 import { StepfoldError } from "../core/errors.ts";
-import type { ChildFinished, ChildStarted } from "../core/events.ts";
+import type { ChildFinished, ChildStarted, RunContinued } from "../core/events.ts";
 import type { Effect, RunState } from "../core/state.ts";
 import { requestCancel } from "./control.ts";
 import { loadRun, readPayload } from "./load.ts";
@@ -17,11 +17,14 @@ export async function perform(engine: Engine, state: RunState, effect: Effect): 
     case "startChild":
       return startChild(engine, state, effect.command);
     case "cancelChild":
-      return cancelChild(engine, effect.childRunId, state.runId);
+      return cancelChain(engine, effect.childRunId, {
+        reason: "its parent no longer needs it",
+        by: state.runId,
+      });
     case "tellParent":
       return tellParent(engine, state, effect);
     case "startSuccessor":
-      return startSuccessor(engine, state, effect.continued);
+      return goOn(engine, state, effect.continued);
   }
 }
 
@@ -55,16 +58,28 @@ async function startChild(engine: Engine, state: RunState, command: ChildStarted
   }
 }
 
-async function cancelChild(engine: Engine, childRunId: string, by: string): Promise<void> {
+/** Starts the successor, and hands on what reached this run too late to change its end. */
+async function goOn(engine: Engine, state: RunState, continued: RunContinued): Promise<void> {
+  await startSuccessor(engine, state, continued);
+  const { cancel } = state;
+  if (cancel !== undefined && !cancel.delivered)
+    await cancelChain(engine, continued.nextRunId, { reason: cancel.reason, by: cancel.by });
+}
+
+async function cancelChain(
+  engine: Engine,
+  runId: string,
+  request: { reason?: string; by?: string },
+): Promise<void> {
   try {
-    await requestCancel(engine, childRunId, { reason: "its parent no longer needs it", by });
+    await requestCancel(engine, runId, request);
   } catch (error) {
     if (!(error instanceof StepfoldError) || (error.code !== "RunFinished" && error.code !== "RunNotFound"))
       throw error;
-    const child = await loadRun(engine, childRunId, { consistent: true });
-    if (child?.state.continuedTo === undefined) return;
-    await ensureSuccessor(engine, child.state);
-    await cancelChild(engine, child.state.continuedTo, by);
+    const run = await loadRun(engine, runId, { consistent: true });
+    if (run?.state.continuedTo === undefined) return;
+    await ensureSuccessor(engine, run.state);
+    await cancelChain(engine, run.state.continuedTo, request);
   }
 }
 
