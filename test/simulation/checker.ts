@@ -259,8 +259,12 @@ export class Checker {
   /** What a finished run still has to do. */
   owed(run: Watched): string | undefined {
     const { created, finished, continuedTo } = run.state;
-    if (continuedTo !== undefined)
-      return this.runs.has(continuedTo) ? undefined : `its successor ${continuedTo} was not started`;
+    if (continuedTo !== undefined) {
+      if (!this.runs.has(continuedTo)) return `its successor ${continuedTo} was not started`;
+      const { cancel } = run.state;
+      const isHandedOn = cancel === undefined || cancel.delivered || this.#isToEnd(continuedTo);
+      return isHandedOn ? undefined : `its successor ${continuedTo} was not cancelled as it was to be`;
+    }
     const parent = created.parent === undefined ? undefined : this.runs.get(created.parent.runId);
     if (parent !== undefined && parent.state.finished === undefined) {
       const operation = parent.state.open.get(created.parent!.operation);
@@ -290,8 +294,15 @@ export class Checker {
   isDone(kind: Effect["kind"], childRunId: string | undefined): boolean {
     if (childRunId === undefined || !this.runs.has(childRunId)) return false;
     if (kind === "startChild") return true;
-    const child = this.#lastOf(childRunId);
-    return child !== undefined && (child.state.finished !== undefined || child.state.cancel !== undefined);
+    return this.#isToEnd(childRunId);
+  }
+
+  /** Whether a run, or one that it has continued as, has ended or was asked to: what it was asked it hands on. */
+  #isToEnd(runId: string): boolean {
+    const state = this.runs.get(runId)?.state;
+    if (state === undefined) return false;
+    if (state.cancel !== undefined) return true;
+    return state.continuedTo === undefined ? state.finished !== undefined : this.#isToEnd(state.continuedTo);
   }
 
   extended(key: RunKey, expiresAt: number): void {

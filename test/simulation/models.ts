@@ -151,7 +151,9 @@ const continued: Model = (ended) => {
   return different([0, 1, 2, 3], ended.output);
 };
 
-const chain: Model = (ended) =>
+const chain: Model = (ended) => (ended.status === "cancelled" ? isCancelled(ended) : links(ended));
+
+const links: Model = (ended) =>
   ended.status === "completed" && has(ended, "RunContinued") !== (ended.output === "end of chain")
     ? undefined
     : `Got ${ended.status} ${JSON.stringify(ended.output)}`;
@@ -195,6 +197,7 @@ export const models: Record<string, Model> = {
   continued,
   follows: completes(() => ({ child: "end of chain" })),
   chain,
+  chained: completes(({ output }) => (output === "end of chain" ? output : "timer")),
   once,
   retries: completes(() => ({ flaky: "flaky", slow: "slow", hopeless: "Refused", large: 40_000 })),
   timers: completes(({ output }) => {

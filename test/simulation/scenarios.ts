@@ -181,6 +181,7 @@ export const scenarios: Record<string, Scenario> = {
   mapped: starts("mapped"),
   undone: starts("undone"),
   follows: starts("follows", { n: 2 }),
+  chained: starts("chained"),
   once: starts("once"),
   simple: starts("simple", { n: 4 }),
   retries: starts("retries"),

@@ -103,6 +103,13 @@ export function steeredWorkflows(world: World, retry: RetryOptions): AnyWorkflow
     return "end of chain";
   });
 
+  const chained = workflow("chained", options, (run) =>
+    run.race("first", {
+      chain: (run) => run.child("chain", chain, { n: 9 }),
+      timer: async (run) => run.sleep("patience", "70s").then(() => "timer"),
+    }),
+  );
+
   const once = workflow("once", options, async (run) => {
     const done = await run
       .step(
@@ -117,7 +124,7 @@ export function steeredWorkflows(world: World, retry: RetryOptions): AnyWorkflow
     return { done, isNew: run.patched("gate") };
   });
 
-  return [gates, tokens, polls, mapped, undone, paused, redriven, continued, follows, chain, once];
+  return [gates, tokens, polls, mapped, undone, paused, redriven, continued, follows, chain, chained, once];
 }
 
 const codeOf = (error: unknown): string =>
