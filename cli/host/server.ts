@@ -8,6 +8,7 @@
 import { isUtf8 } from "node:buffer";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import type { Log } from "../../shared/core/context.ts";
 import { StepfoldError, toRunError } from "../../shared/core/errors.ts";
@@ -19,6 +20,8 @@ import { contextOf, type Handler } from "./invocation.ts";
 const HOST = "127.0.0.1";
 const BLOBS = "/blobs/";
 const LOOPBACK_ORIGIN = /^https?:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/;
+/** Of the request line and all headers, so that what is too long for the API is for the API to refuse. */
+const HEADER_BYTES_MAX = 256 * 1024;
 /** Longer than common clients keep an idle connection, so that it is theirs to close. */
 const KEEP_ALIVE_MS = 65_000;
 
@@ -42,7 +45,7 @@ export interface HttpHost {
 
 /** Throws `PortInUse`. */
 export async function serve(options: ServerOptions): Promise<HttpHost> {
-  const server = createServer((request, response) => {
+  const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) => {
     answer(options, request, response).catch((error: unknown) => {
       // Otherwise the caller has gone in the midst of its request.
       if (request.complete)
@@ -51,6 +54,7 @@ export async function serve(options: ServerOptions): Promise<HttpHost> {
     });
   });
   server.keepAliveTimeout = KEEP_ALIVE_MS;
+  server.on("clientError", refuseBroken);
   await listening(server, options.port);
   const { port } = server.address() as AddressInfo;
   return {
@@ -63,6 +67,43 @@ export async function serve(options: ServerOptions): Promise<HttpHost> {
     cut: () => server.closeAllConnections(),
   };
 }
+
+/** What is not HTTP, or has too large a head, is answered as a problem like any other. */
+function refuseBroken({ code }: NodeJS.ErrnoException, socket: Duplex): void {
+  if (code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  const { status, reason, problem } = BROKEN[code ?? ""] ?? NOT_HTTP;
+  const body = JSON.stringify(problem);
+  const head = [
+    `HTTP/1.1 ${status} ${reason}`,
+    "Content-Type: application/problem+json",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Connection: close",
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+}
+
+const broken = (status: number, reason: string, code: string, detail: string) => ({
+  status,
+  reason,
+  problem: problemBody(status, code, detail),
+});
+
+const NOT_HTTP = broken(400, "Bad Request", "MalformedRequest", "Expected HTTP/1.1, got something else.");
+/** By the codes of Node's own parser. */
+const BROKEN: Record<string, ReturnType<typeof broken>> = {
+  HPE_HEADER_OVERFLOW: broken(
+    431,
+    "Request Header Fields Too Large",
+    "HeadersTooLarge",
+    `Expected a request line and headers of at most ${HEADER_BYTES_MAX} bytes, got more.`,
+  ),
+  ERR_HTTP_REQUEST_TIMEOUT: broken(
+    408,
+    "Request Timeout",
+    "RequestTimeout",
+    "Expected the whole request within its time, got a part of it.",
+  ),
+};
 
 function listening(server: Server, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -168,8 +209,12 @@ async function blobAnswer(blobs: BlobStore, url: string): Promise<APIGatewayProx
   }
 }
 
+function problemBody(status: number, code: string, detail: string) {
+  return { type: `urn:stepfold:problem:${code}`, title: code, status, detail, code };
+}
+
 const refusal = (status: number, code: string, detail: string): APIGatewayProxyStructuredResultV2 => ({
   statusCode: status,
   headers: { "content-type": "application/problem+json" },
-  body: JSON.stringify({ type: `urn:stepfold:problem:${code}`, title: code, status, detail, code }),
+  body: JSON.stringify(problemBody(status, code, detail)),
 });

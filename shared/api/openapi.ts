@@ -129,8 +129,8 @@ function queryParameters(query: z.ZodType | undefined): Schema[] {
 
 const HEADERS: Record<RouteHeader, { description: string; schema: Schema }> = {
   "If-Match": {
-    description: "The ETag of the revision that the write is meant for.",
-    schema: { type: "string", pattern: '^("[0-9]{1,15}"|\\*)$' },
+    description: "The ETag of the revision that the write is meant for; its number alone will do.",
+    schema: { type: "string", pattern: '^("[0-9]{1,15}"|[0-9]{1,15}|\\*)$' },
   },
   "Idempotency-Key": {
     description: "The same key with the same request happens once.",

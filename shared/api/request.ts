@@ -128,7 +128,8 @@ function checkDepth(text: string): void {
 
 function revisionOf(given: Headers[string]): number | undefined {
   if (given === undefined || given === "*") return undefined;
-  const revision = /^"(\d{1,15})"$/.exec(given)?.[1];
+  const [, quoted, bare] = /^(?:"(\d{1,15})"|(\d{1,15}))$/.exec(given) ?? [];
+  const revision = quoted ?? bare;
   if (revision !== undefined) return Number(revision);
   throw malformed(
     `Expected If-Match to be the ETag of a run, such as "3", got ${JSON.stringify(given.slice(0, 100))}.`,

@@ -149,7 +149,7 @@ describe("the query", () => {
 });
 
 describe("the headers", () => {
-  test.each(["1", "abc", '"abc"', 'W/"1"', '"1", "2"', ""])(
+  test.each(["-1", "abc", '"abc"', 'W/"1"', '"1", "2"', ""])(
     "If-Match %s is MalformedRequest",
     async (ifMatch) => {
       const { ask } = world();
@@ -158,6 +158,19 @@ describe("the headers", () => {
       expect(answer).toMatchObject(problem(400, "MalformedRequest"));
     },
   );
+
+  test("If-Match takes the ETag, and its number alone", async () => {
+    const { ask } = world();
+    await ask("POST", "/runs", { body: { workflow: "nap", runId: "n" } });
+    for (const [ifMatch, status] of [
+      ["7", 412],
+      ['"7"', 412],
+      ["0", 202],
+    ] as const)
+      expect(await ask("POST", "/runs/n/cancel", { headers: { "if-match": ifMatch } })).toMatchObject({
+        status,
+      });
+  });
 
   test.each(["", "k".repeat(256)])(
     "an Idempotency-Key of the wrong length is MalformedRequest",

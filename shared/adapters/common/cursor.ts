@@ -6,11 +6,13 @@ export interface Place {
   runId: string;
 }
 
-export const formatCursor = ({ createdAt, runId }: Place): string =>
-  Buffer.from(`${createdAt}~${runId}`).toString("base64url");
+/** Any text of this form is a place, whether there is a run or not. `~` needs no encoding in a URL. */
+const CURSOR = /^(\d{1,16})~([A-Za-z0-9._:~-]{1,128})$/;
+
+export const formatCursor = ({ createdAt, runId }: Place): string => `${createdAt}~${runId}`;
 
 export function parseCursor(cursor: string): Place {
-  const [, createdAt, runId] = /^(\d{1,16})~(.+)$/s.exec(Buffer.from(cursor, "base64url").toString()) ?? [];
+  const [, createdAt, runId] = CURSOR.exec(cursor) ?? [];
   if (createdAt !== undefined && runId !== undefined) return { createdAt: Number(createdAt), runId };
   throw new StepfoldError(
     "InvalidInput",

@@ -1,6 +1,6 @@
 /** What is asked of an existing run: signals, cancel, pause, redrive, patches of the published state. */
 import { StepfoldError } from "../../core/errors.ts";
-import { digest } from "../../core/ids.ts";
+import { checkName, digest } from "../../core/ids.ts";
 import { canonicalJson, type Json, type JsonObject } from "../../core/json.ts";
 import type { RunState } from "../../core/state.ts";
 import { patchState, pause, redrive, requestCancel, resume, sendSignal } from "../../engine/control.ts";
@@ -41,7 +41,7 @@ export const sendSignalRoute = route<{ mode?: "strict" }, Json | undefined>({
   ],
   async handle(engine, { params, query, body, idempotencyKey, ifMatch }) {
     const runId = params.runId!;
-    const name = params.name!;
+    const name = checkName(params.name, "a signal's name");
     const signal = { runId, name, payload: body, strict: query.mode === "strict" };
     if (idempotencyKey === undefined) {
       await checkRevision(engine, runId, ifMatch);

@@ -23,7 +23,8 @@ const OWNER_LENGTH_MAX = 256;
 const TAG_NAME_LENGTH_MAX = 128;
 const TAG_LENGTH_MAX = 256;
 const TAGS_MAX = 50;
-const CURSOR_LENGTH_MAX = 1_024;
+/** What the journal store gives: a time of creation and a run id. */
+const CURSOR = /^[0-9]{1,16}~[A-Za-z0-9._:~-]{1,128}$/;
 
 export const unfinishedStatuses = ["pending", "running", "sleeping", "waiting", "paused"] as const;
 const status = z.enum([...unfinishedStatuses, "completed", "failed", "cancelled", "timedOut"]);
@@ -160,7 +161,7 @@ export const listQuery = z.strictObject({
   createdBefore: time.optional(),
   order: z.enum(["desc", "asc"]).default("desc").describe("Newest first, or oldest first."),
   limit,
-  cursor: z.string().max(CURSOR_LENGTH_MAX).optional(),
+  cursor: z.string().regex(CURSOR, "is not one that an earlier page gave").optional(),
 });
 export type ListQueryParams = z.infer<typeof listQuery>;
 
