@@ -64,8 +64,8 @@ export class Alarms extends Construct {
     );
   }
 
-  #behind({ name, queue }: QueuePair): cloudwatch.Alarm {
-    const seconds = BEHIND.toSeconds() + (name === "work" ? MESSAGE_DELAY_MS_MAX / 1000 : 0);
+  #behind({ name, kind, queue }: QueuePair): cloudwatch.Alarm {
+    const seconds = BEHIND.toSeconds() + (kind === "work" ? MESSAGE_DELAY_MS_MAX / 1000 : 0);
     const age = queue.metricApproximateAgeOfOldestMessage({ period: PERIOD, statistic: "Maximum" });
     return this.#over(`${name}Age`, `The ${name} queue is not keeping up.`, seconds, age);
   }

@@ -41,16 +41,22 @@ export function resolveEntry(entry: string): string {
   return path;
 }
 
-export function functionCode(name: FunctionName, workflowsPath: string): lambda.Code {
+/** The user's entry modules: of the default group, and of each other one by its name. */
+export interface Entries {
+  workflows: string;
+  groups: Record<string, string>;
+}
+
+export function functionCode(name: FunctionName, entries: Entries): lambda.Code {
   // The command never runs (`local` bundles), but CDK tells assets of one directory apart by it.
   return lambda.Code.fromAsset(dirname(self), {
     assetHashType: AssetHashType.OUTPUT,
     bundling: {
       image: DockerImage.fromRegistry("public.ecr.aws/lambda/nodejs:24"),
-      command: ["bundle", name, workflowsPath],
+      command: ["bundle", name, JSON.stringify(entries)],
       local: {
         tryBundle(outputDirectory) {
-          bundle(name, workflowsPath, outputDirectory);
+          bundle(name, entries, outputDirectory);
           return true;
         },
       },
@@ -59,12 +65,12 @@ export function functionCode(name: FunctionName, workflowsPath: string): lambda.
 }
 
 /** Writes `index.mjs` and its source map; answers the files that went in. */
-export function bundle(name: FunctionName, workflowsPath: string, outputDirectory: string): string[] {
+export function bundle(name: FunctionName, entries: Entries, outputDirectory: string): string[] {
   const { buildSync } = createRequire(import.meta.url)("esbuild") as typeof esbuild;
   const { metafile } = buildSync({
     stdin: {
-      contents: entrySource(name, workflowsPath),
-      resolveDir: dirname(workflowsPath),
+      contents: entrySource(name, entries),
+      resolveDir: dirname(entries.workflows),
       sourcefile: `stepfold-${name}.ts`,
       loader: "ts",
     },
@@ -86,7 +92,7 @@ export function bundle(name: FunctionName, workflowsPath: string, outputDirector
   return Object.keys(metafile.inputs);
 }
 
-function entrySource(name: FunctionName, workflowsPath: string): string {
+function entrySource(name: FunctionName, { workflows, groups }: Entries): string {
   const from = (file: string) => JSON.stringify(join(functionsDirectory, `${file}${extension}`));
   const imports = [
     `import { ${name}Function } from ${from(name)};`,
@@ -95,9 +101,12 @@ function entrySource(name: FunctionName, workflowsPath: string): string {
   if (!withWorkflows.includes(name)) {
     return [...imports, `export const handler = ${name}Function(await lambdaEngine());`].join("\n");
   }
+  const members = Object.entries(groups);
+  const ofGroups = members.map(([group], index) => `${JSON.stringify(group)}: group${index}`);
   return [
-    `import * as workflows from ${JSON.stringify(workflowsPath)};`,
+    `import * as workflows from ${JSON.stringify(workflows)};`,
+    ...members.map(([, path], index) => `import * as group${index} from ${JSON.stringify(path)};`),
     ...imports,
-    `export const handler = ${name}Function(await lambdaEngine(workflows));`,
+    `export const handler = ${name}Function(await lambdaEngine(workflows, { ${ofGroups.join(", ")} }));`,
   ].join("\n");
 }

@@ -6,7 +6,7 @@ import { Stack } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
 import { TABLE_SCHEMA } from "../shared/adapters/aws/names.ts";
-import type { Queues } from "./queues.ts";
+import type { QueuePair, Queues } from "./queues.ts";
 import type { Schedules } from "./schedules.ts";
 import type { Storage } from "./storage.ts";
 
@@ -27,19 +27,22 @@ export function apiGrants({ storage, queues, schedules }: Resources): iam.Policy
       [storage.table.tableArn],
     ),
     allow(["dynamodb:Query"], [indexArn(storage, "list")]),
-    send(queues.work.queue, queues.signals.queue),
+    send(...works(queues), queues.signals.queue),
     allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [blobs(storage)]),
     listBlobs(storage),
     ...makeSchedules(schedules),
   ];
 }
 
-/** Advances runs. Users add what their own code needs. */
-export function advanceGrants({ storage, queues, schedules }: Resources): iam.PolicyStatement[] {
+/** Advances the runs of one group, whose work queue is `own`. Users add what their own code needs. */
+export function advanceGrants(
+  { storage, queues, schedules }: Resources,
+  own: QueuePair = queues.work,
+): iam.PolicyStatement[] {
   return [
     allow([...readAndAppend], [storage.table.tableArn]),
-    send(queues.work.queue, queues.signals.queue),
-    receive(queues.work.queue),
+    send(...works(queues), queues.signals.queue),
+    receive(own.queue),
     allow(["s3:GetObject", "s3:PutObject"], [blobs(storage)]),
     listBlobs(storage),
     ...makeSchedules(schedules),
@@ -50,7 +53,7 @@ export function advanceGrants({ storage, queues, schedules }: Resources): iam.Po
 export function signalsGrants({ storage, queues }: Resources): iam.PolicyStatement[] {
   return [
     allow([...readAndAppend], [storage.table.tableArn]),
-    send(queues.work.queue),
+    send(...works(queues)),
     receive(queues.signals.queue),
   ];
 }
@@ -60,7 +63,7 @@ export function sweepGrants({ storage, queues }: Resources): iam.PolicyStatement
   return [
     allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [storage.table.tableArn]),
     allow(["dynamodb:Query"], [indexArn(storage, "due")]),
-    send(queues.work.queue),
+    send(...works(queues)),
   ];
 }
 
@@ -68,11 +71,28 @@ export function sweepGrants({ storage, queues }: Resources): iam.PolicyStatement
 export function triggersGrants({ storage, queues }: Resources): iam.PolicyStatement[] {
   return [
     allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], [storage.table.tableArn]),
-    send(queues.work.queue, queues.signals.queue),
+    send(...works(queues), queues.signals.queue),
     receive(queues.triggers.queue),
     allow(["s3:PutObject"], [blobs(storage)]),
   ];
 }
+
+/** What Lambda needs to attach a function to a network; most of it takes no resource. */
+export const networkGrants = (): iam.PolicyStatement[] => [
+  allow(
+    [
+      "ec2:CreateNetworkInterface",
+      "ec2:DescribeNetworkInterfaces",
+      "ec2:DescribeSubnets",
+      "ec2:DeleteNetworkInterface",
+      "ec2:AssignPrivateIpAddresses",
+      "ec2:UnassignPrivateIpAddresses",
+    ],
+    ["*"],
+  ),
+];
+
+const works = (queues: Queues): sqs.IQueue[] => queues.works.map(({ queue }) => queue);
 
 const readAndAppend = [
   "dynamodb:GetItem",

@@ -1,6 +1,6 @@
 /**
  * Long timers: a group that holds the one-off schedules, and the role by which EventBridge Scheduler puts their
- * messages on the work queue. The role can do nothing else, and only this group's schedules may assume it.
+ * messages on a work queue. The role can do nothing else, and only this group's schedules may assume it.
  */
 import { Stack } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
@@ -12,11 +12,11 @@ export class Schedules extends Construct {
   readonly group: scheduler.ScheduleGroup;
   readonly role: iam.Role;
 
-  constructor(scope: Construct, id: string, props: { workQueue: sqs.IQueue }) {
+  constructor(scope: Construct, id: string, props: { workQueues: sqs.IQueue[] }) {
     super(scope, id);
     this.group = new scheduler.ScheduleGroup(this, "Group");
     this.role = new iam.Role(this, "Role", {
-      description: "EventBridge Scheduler sends the wakes of long timers to the work queue.",
+      description: "EventBridge Scheduler sends the wakes of long timers to the work queues.",
       assumedBy: new iam.ServicePrincipal("scheduler.amazonaws.com", {
         conditions: {
           StringEquals: {
@@ -27,7 +27,10 @@ export class Schedules extends Construct {
       }),
     });
     this.role.addToPolicy(
-      new iam.PolicyStatement({ actions: ["sqs:SendMessage"], resources: [props.workQueue.queueArn] }),
+      new iam.PolicyStatement({
+        actions: ["sqs:SendMessage"],
+        resources: props.workQueues.map((queue) => queue.queueArn),
+      }),
     );
   }
 }

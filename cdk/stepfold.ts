@@ -6,7 +6,7 @@
  * 2. No function may do more than its list in `grants.ts`; users' own permissions go to `advance` alone.
  * 3. The table and the bucket stay when the stack goes, unless `removalPolicy` says otherwise.
  */
-import { CfnOutput, Duration, RemovalPolicy } from "aws-cdk-lib";
+import { CfnOutput, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import type * as apigateway from "aws-cdk-lib/aws-apigatewayv2";
 import type * as dynamodb from "aws-cdk-lib/aws-dynamodb";
 import type * as iam from "aws-cdk-lib/aws-iam";
@@ -17,13 +17,14 @@ import type * as sns from "aws-cdk-lib/aws-sns";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { SETTINGS_ENVIRONMENT } from "../functions/environment.ts";
-import { environmentOf } from "../shared/adapters/aws/names.ts";
+import { environmentOf, GROUPS_ENVIRONMENT } from "../shared/adapters/aws/names.ts";
 import { StepfoldError } from "../shared/core/errors.ts";
 import { LEG_MS, LEG_MS_MAX, MESSAGE_DELAY_MS_MAX } from "../shared/core/limits.ts";
 import { Alarms } from "./alarms.ts";
-import { resolveEntry } from "./bundle.ts";
-import { Functions, INTAKE_TIMEOUT } from "./functions.ts";
+import { type Entries, resolveEntry } from "./bundle.ts";
+import { Functions, INTAKE_TIMEOUT, USERS_MEMORY_MB } from "./functions.ts";
 import type { Resources } from "./grants.ts";
+import { checkGroups, type Groups, groupNamed, type WorkerGroup } from "./groups.ts";
 import { type Auth, HttpEndpoint, type Throttle } from "./http-api.ts";
 import { Queues } from "./queues.ts";
 import { Schedules } from "./schedules.ts";
@@ -38,6 +39,8 @@ export interface StepfoldProps {
   legTimeout?: Duration;
   /** Of the function that runs the workflows, in MB. Default: 1024. */
   memorySize?: number;
+  /** Workflows with a function, a role, a work queue and a leg length of their own, by the group's name. */
+  groups?: Groups;
   /** Environment variables for the workflows' code. */
   environment?: Record<string, string>;
   /** Default: one month. */
@@ -69,25 +72,35 @@ export class Stepfold extends Construct {
   readonly triggersQueue: sqs.Queue;
   readonly alarms: Alarms;
   readonly #endpoint: HttpEndpoint;
+  readonly #groups: Record<string, lambda.Function>;
 
   constructor(scope: Construct, id: string, props: StepfoldProps) {
     super(scope, id);
     const legTimeout = checkedLegTimeout(props.legTimeout ?? Duration.millis(LEG_MS));
+    const groups = props.groups ?? {};
+    checkGroups(groups);
     const logRetention = props.logRetention ?? logs.RetentionDays.ONE_MONTH;
     const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN;
 
     const storage = new Storage(this, "Storage", { removalPolicy, blobExpiration: props.blobExpiration });
-    const queues = new Queues(this, "Queues", { legTimeout, intakeTimeout: INTAKE_TIMEOUT });
-    const schedules = new Schedules(this, "Schedules", { workQueue: queues.work.queue });
+    const queues = new Queues(this, "Queues", {
+      legTimeout,
+      intakeTimeout: INTAKE_TIMEOUT,
+      groups: legTimeoutsOf(groups),
+    });
+    const schedules = new Schedules(this, "Schedules", {
+      workQueues: queues.works.map(({ queue }) => queue),
+    });
     const resources = { storage, queues, schedules };
     const functions = new Functions(this, "Functions", {
       ...resources,
-      workflowsPath: resolveEntry(props.entry),
+      entries: entriesOf(props.entry, groups),
+      groups,
       legTimeout,
       logRetention,
-      memorySize: props.memorySize ?? 1024,
+      memorySize: props.memorySize ?? USERS_MEMORY_MB,
       userEnvironment: props.environment ?? {},
-      environment: { ...environment(resources), ...timing(props) },
+      environment: { ...environment(this, resources), ...timing(props) },
     });
     this.#endpoint = new HttpEndpoint(this, "Http", {
       handler: functions.api,
@@ -99,6 +112,7 @@ export class Stepfold extends Construct {
 
     this.api = this.#endpoint.api;
     this.advance = functions.advance;
+    this.#groups = functions.groups;
     this.table = storage.table;
     this.bucket = storage.bucket;
     this.triggersQueue = queues.triggers.queue;
@@ -123,6 +137,11 @@ export class Stepfold extends Construct {
     this.#endpoint.grantInvoke(grantee);
   }
 
+  /** A worker group: what its code needs is granted to it alone. Throws `GroupNotFound`. */
+  group(name: string): WorkerGroup {
+    return groupNamed(this.#groups, name);
+  }
+
   /** Lets the workflows' code do more; `bucket.grantRead(flows.advance)` and the like do the same. */
   grantAdvance(...statements: iam.PolicyStatement[]): void {
     for (const statement of statements) this.advance.addToRolePolicy(statement);
@@ -134,8 +153,12 @@ export class Stepfold extends Construct {
   }
 }
 
-function environment({ storage, queues, schedules }: Resources): Record<string, string> {
-  return environmentOf({
+function environment(scope: Construct, { storage, queues, schedules }: Resources): Record<string, string> {
+  const groups = Object.entries(queues.groups).map(([group, { queue }]) => [
+    group,
+    { queueUrl: queue.queueUrl, queueArn: queue.queueArn },
+  ]);
+  const told = environmentOf({
     table: storage.table.tableName,
     bucket: storage.bucket.bucketName,
     workQueueUrl: queues.work.queue.queueUrl,
@@ -144,7 +167,22 @@ function environment({ storage, queues, schedules }: Resources): Record<string, 
     scheduleGroup: schedules.group.scheduleGroupName,
     scheduleRoleArn: schedules.role.roleArn,
   });
+  if (groups.length === 0) return told;
+  return { ...told, [GROUPS_ENVIRONMENT]: Stack.of(scope).toJsonString(Object.fromEntries(groups)) };
 }
+
+const entriesOf = (entry: string, groups: Groups): Entries => ({
+  workflows: resolveEntry(entry),
+  groups: Object.fromEntries(Object.entries(groups).map(([group, own]) => [group, resolveEntry(own.entry)])),
+});
+
+const legTimeoutsOf = (groups: Groups): Record<string, Duration> =>
+  Object.fromEntries(
+    Object.entries(groups).map(([group, { timeout }]) => [
+      group,
+      checkedLegTimeout(timeout ?? Duration.millis(LEG_MS), `the timeout of group ${group}`),
+    ]),
+  );
 
 /** Only what was set: the functions' own defaults are the engine's limits. */
 function timing({ legTimeout, messageDelayMax, sweepAfter }: StepfoldProps): Record<string, string> {
@@ -165,9 +203,9 @@ function timing({ legTimeout, messageDelayMax, sweepAfter }: StepfoldProps): Rec
   );
 }
 
-function checkedLegTimeout(legTimeout: Duration): Duration {
+function checkedLegTimeout(legTimeout: Duration, name = "legTimeout"): Duration {
   if (legTimeout.toMilliseconds() > LEG_MS_MAX) {
-    throw outOfRange("legTimeout", "at most 15 minutes, which is what Lambda allows", legTimeout);
+    throw outOfRange(name, "at most 15 minutes, which is what Lambda allows", legTimeout);
   }
   return legTimeout;
 }

@@ -1,7 +1,8 @@
 /**
  * The engine of a Lambda function: built once per process from the environment, with Powertools around each
- * invocation. A bundle's entry is `export const handler = advanceFunction(await lambdaEngine(workflows));`, where
- * `workflows` is the user's module (`import * as workflows from …`); functions without workflows leave it out.
+ * invocation. A bundle's entry is `export const handler = advanceFunction(await lambdaEngine(workflows, groups));`,
+ * where `workflows` is the user's module (`import * as workflows from …`) and `groups` the modules of the worker
+ * groups by name; functions without workflows leave both out.
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -12,7 +13,7 @@ import { Tracer } from "@aws-lambda-powertools/tracer";
 import { captureLambdaHandler } from "@aws-lambda-powertools/tracer/middleware";
 import type { MiddlewareObj } from "@middy/core";
 import { awsPorts } from "../shared/adapters/aws/index.ts";
-import { configFromEnvironment } from "../shared/adapters/aws/names.ts";
+import { configFromEnvironment, GROUP_ENVIRONMENT } from "../shared/adapters/aws/names.ts";
 import type { Log } from "../shared/core/context.ts";
 import { sha256 } from "../shared/core/ids.ts";
 import { createEngine } from "../shared/engine/settings.ts";
@@ -23,16 +24,21 @@ type Environment = Record<string, string | undefined>;
 
 export async function lambdaEngine(
   workflows: object = {},
+  groups: Record<string, object> = {},
   env: Environment = process.env,
 ): Promise<FunctionEngine> {
   const logger = new Logger();
   const ports = awsPorts(configFromEnvironment(env));
   const engine = createEngine(ports, {
     workflows: Object.values(workflows),
+    groups: Object.fromEntries(
+      Object.entries(groups).map(([group, members]) => [group, Object.values(members)]),
+    ),
     log: asLog(logger),
     settings: {
       owner: env.AWS_LAMBDA_LOG_STREAM_NAME ?? ports.clock.id(),
       codeHash: bundleHash(),
+      group: env[GROUP_ENVIRONMENT] || undefined,
       ...settingsFrom(env),
     },
   });

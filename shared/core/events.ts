@@ -22,6 +22,8 @@ export interface RunCreated {
   workflow: string;
   version: number;
   driver: "code" | "remote" | "managed" | "mirrored";
+  /** The worker group that advances it, unless that is the default one. */
+  group?: string;
   input?: Payload;
   /** The published state that the run begins with. */
   state?: Payload;

@@ -7,7 +7,7 @@ import { type Duration, durationMs } from "./duration.ts";
 import { StepfoldError } from "./errors.ts";
 import type { FlowGraph } from "./flow/graph.ts";
 import { checkName } from "./ids.ts";
-import { LEG_MS } from "./limits.ts";
+import { LEG_MS_MAX } from "./limits.ts";
 import { type RetryOptions, retryPolicy } from "./retry.ts";
 import type { Schema } from "./schema.ts";
 
@@ -84,7 +84,7 @@ function checkOptions(name: string, options: WorkflowOptions): void {
     );
   for (const duration of [options.timeout, options.retention])
     if (duration !== undefined) durationMs(duration);
-  if (options.stepTimeout !== undefined) checkStepTimeout(durationMs(options.stepTimeout), LEG_MS, where);
+  if (options.stepTimeout !== undefined) checkStepTimeout(durationMs(options.stepTimeout), LEG_MS_MAX, where);
   retryPolicy(options.retry);
 }
 
@@ -107,9 +107,25 @@ export const isWorkflow = (value: unknown): value is AnyWorkflow =>
 /** The workflows of a process, by name and version. */
 export class Registry {
   readonly #byName = new Map<string, AnyWorkflow[]>();
+  readonly #groups = new Map<AnyWorkflow, string>();
 
-  constructor(workflows: Iterable<unknown>) {
-    for (const candidate of new Set(workflows)) if (isWorkflow(candidate)) this.#add(candidate);
+  /** What a group has, the default one has no longer, whether or not its module exports it too. */
+  constructor(workflows: Iterable<unknown>, groups: Record<string, Iterable<unknown>> = {}) {
+    for (const [group, members] of Object.entries(groups))
+      for (const member of new Set(members)) if (isWorkflow(member)) this.#addTo(group, member);
+    for (const candidate of new Set(workflows))
+      if (isWorkflow(candidate) && !this.#groups.has(candidate)) this.#add(candidate);
+  }
+
+  #addTo(group: string, added: AnyWorkflow): void {
+    const other = this.#groups.get(added);
+    if (other !== undefined)
+      throw new StepfoldError(
+        "DuplicateWorkflow",
+        `Expected workflow ${JSON.stringify(added.name)} to be in one group, got ${other} and ${group}. Export it from one group's module only.`,
+      );
+    this.#add(added);
+    this.#groups.set(added, group);
   }
 
   #add(added: AnyWorkflow): void {
@@ -130,6 +146,20 @@ export class Registry {
     return version === undefined
       ? versions?.[0]
       : versions?.find((candidate) => candidate.version === version);
+  }
+
+  /** The worker group that runs it; `undefined` is the default one. */
+  groupOf(definition: AnyWorkflow): string | undefined {
+    return this.#groups.get(definition);
+  }
+
+  /** Throws `StepTimeoutTooLong` if a step of this group's workflows may take longer than its legs (J11). */
+  checkSteps(group: string | undefined, legMs: number): void {
+    for (const definition of [...this.#byName.values()].flat()) {
+      const { name, options } = definition;
+      if (options.stepTimeout === undefined || this.groupOf(definition) !== group) continue;
+      checkStepTimeout(durationMs(options.stepTimeout), legMs, `of workflow ${JSON.stringify(name)}`);
+    }
   }
 
   versions(name: string): AnyWorkflow[] {

@@ -27,7 +27,7 @@ import { Leg, type LegEnd } from "./leg.ts";
 import { catchUp, loadRun } from "./load.ts";
 import type { ActiveLeg, Resident } from "./residents.ts";
 import type { Engine } from "./settings.ts";
-import { isSettled, parseWake, sendWake, type Wake } from "./wake.ts";
+import { isSettled, parseWake, sendWake, type Wake, wakeOf } from "./wake.ts";
 
 /** Takes one message. Throws `MalformedMessage` for what is no wake, and what the ports throw. */
 export async function advance(engine: Engine, body: string): Promise<void> {
@@ -39,7 +39,16 @@ export async function advance(engine: Engine, body: string): Promise<void> {
     );
   if (wake.at !== undefined && wake.at > engine.clock.now()) return sendWake(engine, wake);
   const run = await found(engine, wake);
-  if (run !== undefined) await attend(engine, run, wake);
+  if (run === undefined) return;
+  const group = groupOf(engine, run);
+  if (group !== engine.settings.group) return sendWake(engine, { ...wake, group }, WAKE_PUT_BACK_MS);
+  await attend(engine, run, wake);
+}
+
+/** The group that has the run's code now: a deployment may have moved its workflow to another one. */
+function groupOf({ registry, settings }: Engine, { state: { created } }: Resident): string | undefined {
+  const definition = registry.find(created.workflow, created.version);
+  return definition === undefined ? settings.group : registry.groupOf(definition);
 }
 
 async function attend(engine: Engine, run: Resident, wake: Wake): Promise<void> {
@@ -47,7 +56,7 @@ async function attend(engine: Engine, run: Resident, wake: Wake): Promise<void> 
   do {
     if (run.state.finished !== undefined) return closeFinished(engine, run);
     const heldUntil = leaseEnd(engine, run);
-    if (heldUntil !== undefined) return sendWake(engine, { runId: wake.runId, inc: wake.inc, at: heldUntil });
+    if (heldUntil !== undefined) return sendWake(engine, wakeOf(run.state, { at: heldUntil }));
     if (isActionable(run, engine.clock.now(), stalledUnder)) return runLeg(engine, run, wake);
     // A read may have missed the newest entries: only the whole journal says that there is nothing to do.
   } while ((await catchUp(engine, run)).length > 0);
@@ -57,7 +66,7 @@ async function attend(engine: Engine, run: Resident, wake: Wake): Promise<void> 
 
 /** The run with what the wake names, or `undefined` when this message has nothing more to do. */
 async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> {
-  const { runId, inc } = wake;
+  const { runId, inc, group } = wake;
   const lookUntil = engine.clock.now() + WAKE_LOOK_MS;
   for (;;) {
     const active = activeLeg(engine, runId);
@@ -68,7 +77,7 @@ async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> 
       active.poke();
       if (active.knows(wake.event)) {
         if (!active.covered)
-          await sendWake(engine, { runId, inc, at: active.until + engine.settings.skewMs });
+          await sendWake(engine, { runId, inc, group, at: active.until + engine.settings.skewMs });
         active.covered = true;
         return undefined;
       }
@@ -135,7 +144,7 @@ function leaseEnd(engine: Engine, run: Resident): number | undefined {
 }
 
 async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> {
-  const { runId, inc } = wake;
+  const { runId } = wake;
   await keepAlive(engine, run);
   const leg = new Leg(engine, run);
   engine.residents.active.set(runId, leg);
@@ -153,7 +162,7 @@ async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> 
   }
   if (end === "finished") return closeFinished(engine, run);
   await project(engine, run);
-  if (end === "handedOver") await sendWake(engine, { runId, inc });
+  if (end === "handedOver") await sendWake(engine, wakeOf(run.state));
   if (end === "parked") engine.residents.keep(runId, run);
 }
 
@@ -214,7 +223,7 @@ async function moveOn(engine: Engine, run: Resident, wake: Wake): Promise<void> 
   const wakeAt = wakeAtOf(run.state);
   // A run that was resumed: the wake for its next time may have come and gone while it was paused.
   if (wakeAt !== undefined && wake.event?.startsWith("request:"))
-    await sendWake(engine, { runId: wake.runId, inc: wake.inc, at: wakeAt });
+    await sendWake(engine, wakeOf(run.state, { at: wakeAt }));
   if (wake.event !== undefined || wake.at !== undefined || run.state.stalled !== undefined) return;
   await keepAlive(engine, run);
   const header = await engine.journal.header(wake.runId, { consistent: true });

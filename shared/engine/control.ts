@@ -15,7 +15,7 @@ import { notWaiting, refuseStale } from "./refusals.ts";
 import { type Conditions, isRepeated } from "./requests.ts";
 import type { Engine } from "./settings.ts";
 import { ensureSuccessor } from "./start.ts";
-import { sendWake } from "./wake.ts";
+import { sendWake, wakeOf } from "./wake.ts";
 
 export { beatCallback, type CallbackOutcome, decideGate, useCallback } from "./decisions.ts";
 export { type StartRequest, start } from "./start.ts";
@@ -123,7 +123,8 @@ function controlled(
 ): Promise<RunState> {
   const { reason, by, ifMatch, requestId = engine.clock.id() } = request;
   return appendOutside(engine, runId, (state) => {
-    if (isRepeated(runId, state.requests, requestId)) return { events: [], wake: wakeOf(state, requestId) };
+    if (isRepeated(runId, state.requests, requestId))
+      return { events: [], wake: requestWake(state, requestId) };
     refuseFinished(state);
     refuseStale(state, ifMatch);
     // One with a key is recorded also where it changes nothing, so that its repeat is known.
@@ -133,7 +134,7 @@ function controlled(
   });
 }
 
-const wakeOf = ({ finished }: RunState, requestId: string): string | undefined =>
+const requestWake = ({ finished }: RunState, requestId: string): string | undefined =>
   finished === undefined ? `request:${requestId}` : undefined;
 
 /** Lets a failed, cancelled or timed-out run go on from `from`, or from where it failed. A stalled run is tried again. */
@@ -148,7 +149,7 @@ export async function redrive(
   engine.known.keep(runId, run);
   if (run.state.stalled !== undefined && run.state.finished === undefined) {
     refuseStale(run.state, ifMatch);
-    await sendWake(engine, { runId, inc: run.header.inc, retryStalled: true });
+    await sendWake(engine, wakeOf(run.header, { retryStalled: true }));
     return run.state;
   }
   return appendOutside(engine, runId, (present) => {

@@ -31,7 +31,7 @@ import { perform } from "./effects.ts";
 import { catchUp, externalized, loadRun, payloadOf, readPayload } from "./load.ts";
 import type { Resident } from "./residents.ts";
 import type { Engine } from "./settings.ts";
-import { eventIsThere, sendWake } from "./wake.ts";
+import { eventIsThere, sendWake, wakeOf } from "./wake.ts";
 
 export type LegEnd = "finished" | "parked" | "handedOver" | "stalled";
 
@@ -112,9 +112,8 @@ export class Leg {
     try {
       const fresh = await loadRun(this.#engine, this.#run.state.runId, { consistent: true });
       if (fresh?.state.generation !== this.#generation || fresh.state.phase !== "leased") return;
-      const { runId, inc } = fresh.state;
       const wakeAt = wakeAtOf(fresh.state);
-      if (wakeAt !== undefined) await sendWake(this.#engine, { runId, inc, at: wakeAt });
+      if (wakeAt !== undefined) await sendWake(this.#engine, wakeOf(fresh.state, { at: wakeAt }));
       const draft = new Draft(this.#engine, fresh);
       draft.push({ type: "LegParked", handover: true });
       await draft.store(this.#generation);
@@ -588,8 +587,7 @@ export class Leg {
     const { state } = this.#run;
     const wakeAt = wakeAtOf(state);
     // Handed over, it is woken at once; but the next leg may find nothing to do before this time.
-    if (wakeAt !== undefined)
-      await sendWake(this.#engine, { runId: state.runId, inc: state.inc, at: wakeAt });
+    if (wakeAt !== undefined) await sendWake(this.#engine, wakeOf(state, { at: wakeAt }));
     this.#open().push(this.#handover ? { type: "LegParked", handover: true } : { type: "LegParked" });
   }
 

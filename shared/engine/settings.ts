@@ -18,6 +18,8 @@ import { Residents } from "./residents.ts";
 export interface Settings {
   /** This process, in claims. */
   owner: string;
+  /** The worker group that this process belongs to; absent for the default one. */
+  group: string | undefined;
   /** Changes whenever the workflows' code does: what stalled is tried again by other code only. */
   codeHash: string;
   /** A leg's length; a function's time-out less what closing takes. */
@@ -44,6 +46,8 @@ export function createEngine(
   ports: Ports,
   options: {
     workflows: Iterable<unknown>;
+    /** The workflows of each worker group: those are no longer of the default one. */
+    groups?: Record<string, Iterable<unknown>>;
     log: Log;
     settings: Partial<Settings> & Pick<Settings, "owner" | "codeHash">;
     residentRunsMax?: number;
@@ -55,11 +59,14 @@ export function createEngine(
     messageDelayMsMax: MESSAGE_DELAY_MS_MAX,
     sweepAfterMs: SWEEP_AFTER_MS,
     isDead: () => false,
+    group: undefined,
     ...options.settings,
   };
+  const registry = new Registry(options.workflows, options.groups);
+  registry.checkSteps(settings.group, settings.legMs);
   return {
     ...ports,
-    registry: new Registry(options.workflows),
+    registry,
     settings,
     log: options.log,
     residents: new Residents(options.residentRunsMax ?? RESIDENT_RUNS_MAX),

@@ -19,7 +19,7 @@ import { sendSignal } from "./control.ts";
 import { loadRun, payloadOf, readPayload } from "./load.ts";
 import { expiryFrom } from "./outside.ts";
 import type { Engine } from "./settings.ts";
-import { sendWake, wakeIfLate } from "./wake.ts";
+import { sendWake, wakeIfLate, wakeOf } from "./wake.ts";
 
 export interface StartRequest {
   workflow: string;
@@ -108,7 +108,7 @@ async function create(
   const created = await eventOf(engine, key, definition, request, now);
   const dueAt = (request.startAt ?? now) + engine.settings.sweepAfterMs;
   const until = Math.max(now, request.startAt ?? now) + WAKE_SENDER_MS;
-  const wake = { ...key, event: "created", at: request.startAt, until };
+  const wake = wakeOf({ ...key, created }, { event: "created", at: request.startAt, until });
   await sendWake(engine, wake);
   const nonce = engine.clock.id();
   const result = await engine.journal.create({
@@ -179,7 +179,7 @@ export async function startSuccessor(
     firstRunId: created.firstRunId ?? state.runId,
     ...(signals.length > 0 ? { signals } : {}),
   });
-  const wake = { ...key, event: "created", until: now + WAKE_SENDER_MS };
+  const wake = wakeOf({ ...key, created: event }, { event: "created", until: now + WAKE_SENDER_MS });
   await sendWake(engine, wake);
   const result = await engine.journal.create({
     ...key,
@@ -192,7 +192,7 @@ export async function startSuccessor(
   });
   if (result.created || result.own) return wakeIfLate(engine, wake);
   // It is there from an earlier try, whose wake may have been lost with its sender.
-  if (result.existing.status === "pending") await sendWake(engine, { ...key, inc: result.existing.inc });
+  if (result.existing.status === "pending") await sendWake(engine, wakeOf(result.existing));
 }
 
 const carried = ({ signalId, name, payload }: Signal): SignalReceived => ({
@@ -222,7 +222,7 @@ async function first(
     throw new StepfoldError("RunNotFound", `The run ${runId} was removed just now.`, { runId });
   // The first starter's wake may have been lost with it: a repeated request sends it again (J8).
   if (run.state.phase === "created")
-    await sendWake(engine, { runId, inc: run.state.inc, at: run.state.created.startAt });
+    await sendWake(engine, wakeOf(run.state, { at: run.state.created.startAt }));
   return run.state;
 }
 
@@ -244,6 +244,7 @@ async function eventOf(
     workflow: definition.name,
     version: definition.version,
     driver: "code",
+    group: engine.registry.groupOf(definition),
     input: await payload(input),
     state: await payload(state),
     definition: await payload(snapshot),

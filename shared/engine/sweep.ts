@@ -5,7 +5,7 @@
  */
 import { SWEEP_BACKOFF_MS } from "../core/limits.ts";
 import type { Engine } from "./settings.ts";
-import { sendWake } from "./wake.ts";
+import { sendWake, wakeOf } from "./wake.ts";
 
 const PAGE = 200;
 
@@ -34,7 +34,7 @@ async function backOffAndWake(engine: Engine, runId: string, dueAt: number, now:
   if (header?.dueAt === undefined || header.dueAt > now) return false;
   if (!(await engine.journal.reschedule(header, { dueAt: now + SWEEP_BACKOFF_MS, from: header.dueAt })))
     return false;
-  await sendWake(engine, { runId, inc: header.inc });
+  await sendWake(engine, wakeOf(header));
   engine.log.info("The sweep wakes a run.", { runId, dueAt });
   return true;
 }
@@ -42,6 +42,6 @@ async function backOffAndWake(engine: Engine, runId: string, dueAt: number, now:
 async function wake(engine: Engine, runId: string): Promise<boolean> {
   const header = await engine.journal.header(runId, { consistent: true });
   if (header?.dueAt === undefined) return false;
-  await sendWake(engine, { runId, inc: header.inc });
+  await sendWake(engine, wakeOf(header));
   return true;
 }

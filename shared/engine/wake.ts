@@ -16,6 +16,8 @@ import type { Engine } from "./settings.ts";
 export interface Wake {
   runId: string;
   inc: string;
+  /** The run's worker group: a hint, which whoever takes the wake checks. */
+  group: string | undefined;
   /** What the run should find in its journal: an id of `eventIsThere`, or absent for a timer or a sweep. */
   event?: string;
   /** Not before this time, epoch ms. */
@@ -29,24 +31,36 @@ export interface Wake {
 export function parseWake(body: string): Wake | undefined {
   try {
     const wake = JSON.parse(body) as Partial<Wake>;
-    return typeof wake.runId === "string" && typeof wake.inc === "string" ? (wake as Wake) : undefined;
+    return typeof wake.runId === "string" && typeof wake.inc === "string"
+      ? ({ group: undefined, ...wake } as Wake)
+      : undefined;
   } catch {
     return undefined;
   }
 }
 
+/** A run, as far as a wake needs to know it: a header or a state. */
+export type Woken = RunKey & { created: { group?: string } };
+
+/** A wake of a run. */
+export const wakeOf = (run: Woken, more: Partial<Omit<Wake, keyof RunKey | "group">> = {}): Wake => ({
+  runId: run.runId,
+  inc: run.inc,
+  group: run.created.group,
+  ...more,
+});
+
 /** Wakes a run for an event that is about to be appended. */
-export async function wakeFor(engine: Engine, key: RunKey, event: string): Promise<Wake> {
-  const until = engine.clock.now() + WAKE_SENDER_MS;
-  const wake = { runId: key.runId, inc: key.inc, event, until };
+export async function wakeFor(engine: Engine, run: Woken, event: string): Promise<Wake> {
+  const wake = wakeOf(run, { event, until: engine.clock.now() + WAKE_SENDER_MS });
   await sendWake(engine, wake);
   return wake;
 }
 
 /** Once the event is there: a sender that was held up wakes again, because its first wake may be dropped by now. */
-export async function wakeIfLate(engine: Engine, { runId, inc, until }: Wake): Promise<void> {
+export async function wakeIfLate(engine: Engine, { runId, inc, group, until }: Wake): Promise<void> {
   if (until !== undefined && engine.clock.now() > until - WAKE_SENDER_MS / 2)
-    await sendWake(engine, { runId, inc });
+    await sendWake(engine, { runId, inc, group });
 }
 
 /** Sends a wake, no earlier than its `at`: by a delayed message, or a schedule for what is further off. */
@@ -58,6 +72,7 @@ export async function sendWake(engine: Engine, wake: Wake, delayMs = 0): Promise
     runId: wake.runId,
     body: JSON.stringify(wake),
     delayMs: Math.min(waitMs, engine.settings.messageDelayMsMax),
+    workers: wake.group,
   };
   await engine.queue.send("work", [message]);
 }
@@ -69,7 +84,8 @@ async function scheduled(engine: Engine, wake: Wake, at: number): Promise<boolea
   // The same name only for the same message: two wakes of one time may name different events.
   const name = digest("wake", body);
   try {
-    await engine.scheduler.schedule({ runId: wake.runId, name, at: at - early, body });
+    const { runId, group: workers } = wake;
+    await engine.scheduler.schedule({ runId, name, at: at - early, body, workers });
     return true;
   } catch (error) {
     if (!(error instanceof PortError) || !error.retryable) throw error;

@@ -21,6 +21,8 @@ export interface OutgoingMessage {
   body: string;
   /** `work` only. */
   delayMs?: number;
+  /** `work` only: the worker group that takes it; absent or unknown, the default one. */
+  workers?: string;
   /** `signals` only: the FIFO group. */
   group?: string;
   /** `signals` only: the deduplication id. */

@@ -15,6 +15,8 @@ export interface Schedule {
   at: number;
   /** The body of the message for the work queue. */
   body: string;
+  /** The worker group whose queue that is; absent or unknown, the default one. */
+  workers?: string;
 }
 
 export interface Scheduler {

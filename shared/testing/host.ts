@@ -28,7 +28,7 @@ import {
   useCallback,
 } from "../engine/control.ts";
 import { createEngine, type Engine } from "../engine/settings.ts";
-import { sendWake } from "../engine/wake.ts";
+import { sendWake, wakeOf } from "../engine/wake.ts";
 import {
   type JournalEvent,
   journalOf,
@@ -198,7 +198,7 @@ export class TestHost {
   /** Sends a wake that nothing asked for. */
   async wake(runId: string): Promise<void> {
     const { header } = await loaded(this.ports, runId);
-    await this.#asked(sendWake(this.#outside(), { runId, inc: header.inc }));
+    await this.#asked(sendWake(this.#outside(), wakeOf(header)));
   }
 
   async get(runId: string): Promise<RunView> {

@@ -14,7 +14,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 const built = Object.fromEntries(
   names.map((name) => {
     const output = join(directory, name);
-    const inputs = bundle(name, resolveEntry(entry), output);
+    const inputs = bundle(name, { workflows: resolveEntry(entry), groups: {} }, output);
     return [name, { inputs, output, code: readFileSync(join(output, "index.mjs"), "utf8") }];
   }),
 ) as Record<FunctionName, { inputs: string[]; output: string; code: string }>;
@@ -36,6 +36,18 @@ test("the user's workflows are in what runs, starts or describes them, and nowhe
   expect(having).toEqual(["api", "advance", "triggers"]);
 });
 
+test("every group's workflows are in the same functions, and each is told which are its own", () => {
+  const group = resolveEntry("test/cdk/fixtures/payments.ts");
+  const having = names.filter((name) => {
+    const output = join(directory, `${name}-grouped`);
+    const inputs = bundle(name, { workflows: resolveEntry(entry), groups: { payments: group } }, output);
+    return inputs.some((input) => input.endsWith("fixtures/payments.ts"));
+  });
+  expect(having).toEqual(["api", "advance", "triggers"]);
+  const code = readFileSync(join(directory, "advance-grouped/index.mjs"), "utf8");
+  expect(code).toMatch(/\{payments:\w+\}/);
+});
+
 test("the user's `stepfold` and the handlers' are the same files", () => {
   const { inputs } = built.advance;
   expect(inputs.filter((input) => input.endsWith("shared/index.ts"))).toHaveLength(1);
@@ -44,6 +56,6 @@ test("the user's `stepfold` and the handlers' are the same files", () => {
 
 test("the same input gives the same bytes", () => {
   const again = join(directory, "again");
-  bundle("advance", resolveEntry(entry), again);
+  bundle("advance", { workflows: resolveEntry(entry), groups: {} }, again);
   expect(readFileSync(join(again, "index.mjs"), "utf8")).toBe(built.advance.code);
 });

@@ -10,7 +10,7 @@ import * as sns from "aws-cdk-lib/aws-sns";
 import { beforeAll, describe, expect, test } from "vitest";
 import { SETTINGS_ENVIRONMENT } from "../../functions/environment.ts";
 import { ENVIRONMENT } from "../../shared/adapters/aws/names.ts";
-import { plain, type Resources, readable, synthesize } from "./fixtures/synth.ts";
+import { plain, type Resources, readable, statementsByRole, synthesize } from "./fixtures/synth.ts";
 
 let template: Template;
 beforeAll(() => {
@@ -404,21 +404,3 @@ const denyPlainHttp = (action: string) => ({
     }),
   ]),
 });
-
-type Statement = { Action: string | string[]; Resource: unknown; Condition?: unknown };
-const list = (value: unknown) => (Array.isArray(value) ? value : [value]);
-
-function statementsByRole(from: Template): Record<string, string[]> {
-  const byRole: Record<string, string[]> = {};
-  for (const { Properties } of Object.values(ofType("AWS::IAM::Policy", from))) {
-    const { Statement } = Properties.PolicyDocument as { Statement: Statement[] };
-    const role = readable((Properties.Roles as unknown[])[0]).slice(1, -1);
-    byRole[role] = [...(byRole[role] ?? []), ...Statement.map(asText)];
-  }
-  return byRole;
-}
-
-function asText({ Action, Resource, Condition }: Statement): string {
-  const condition = Condition ? ` if ${JSON.stringify(Condition)}` : "";
-  return `${list(Action).join(" ")} on ${list(Resource).map(readable).join(", ")}${condition}`;
-}

@@ -55,11 +55,15 @@ test("a Lambda function's engine comes from its environment, with Powertools aro
   vi.stubEnv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
   const config = await ensureResources(localConfig(env), createClients(env), systemClock);
   const written = vi.spyOn(process.stdout, "write").mockReturnValue(true);
-  const engine = await lambdaEngine(entry, {
-    ...environmentOf(config),
-    STEPFOLD_LEG_MS: "7000",
-    AWS_LAMBDA_LOG_STREAM_NAME: "stream",
-  });
+  const engine = await lambdaEngine(
+    entry,
+    {},
+    {
+      ...environmentOf(config),
+      STEPFOLD_LEG_MS: "7000",
+      AWS_LAMBDA_LOG_STREAM_NAME: "stream",
+    },
+  );
   expect(engine.settings).toMatchObject({
     owner: "stream",
     legMs: 7_000,

@@ -39,6 +39,7 @@ export function awsPorts(config: AwsConfig, overrides: AwsOverrides = {}): AwsPo
       client: clients.scheduler,
       group: config.scheduleGroup,
       workQueueArn: config.workQueueArn,
+      groups: config.groups,
       roleArn: config.scheduleRoleArn,
       clock,
       meter,

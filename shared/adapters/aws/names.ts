@@ -15,6 +15,13 @@ export interface AwsConfig {
   scheduleGroup: string;
   scheduleRoleArn: string;
   bucket: string;
+  /** The work queue of each worker group beside the default one. */
+  groups?: Record<string, GroupConfig>;
+}
+
+export interface GroupConfig {
+  queueUrl: string;
+  queueArn: string;
 }
 
 export const ENVIRONMENT = {
@@ -25,13 +32,19 @@ export const ENVIRONMENT = {
   scheduleGroup: "STEPFOLD_SCHEDULE_GROUP",
   scheduleRoleArn: "STEPFOLD_SCHEDULE_ROLE_ARN",
   bucket: "STEPFOLD_BUCKET",
-} as const satisfies Record<keyof AwsConfig, string>;
+} as const satisfies Record<Exclude<keyof AwsConfig, "groups">, string>;
+
+/** Where a function is told of all worker groups, as JSON, and of its own. Absent where there are none. */
+export const GROUPS_ENVIRONMENT = "STEPFOLD_GROUPS";
+export const GROUP_ENVIRONMENT = "STEPFOLD_GROUP";
 
 type Environment = Record<string, string | undefined>;
 
 /** The variables that a function gets, for CDK and for child processes. */
 export function environmentOf(config: AwsConfig): Record<string, string> {
-  return Object.fromEntries(configKeys().map((key) => [ENVIRONMENT[key], config[key]]));
+  const environment = Object.fromEntries(configKeys().map((key) => [ENVIRONMENT[key], config[key]]));
+  if (config.groups !== undefined) environment[GROUPS_ENVIRONMENT] = JSON.stringify(config.groups);
+  return environment;
 }
 
 /** Throws `ConfigurationMissing`, which names every absent variable at once. */
@@ -46,10 +59,12 @@ export function configFromEnvironment(env: Environment): AwsConfig {
       { missing },
     );
   }
-  return Object.fromEntries(configKeys().map((key) => [key, env[ENVIRONMENT[key]]])) as unknown as AwsConfig;
+  const config = Object.fromEntries(configKeys().map((key) => [key, env[ENVIRONMENT[key]]]));
+  const groups = env[GROUPS_ENVIRONMENT];
+  return { ...config, ...(groups ? { groups: JSON.parse(groups) } : {}) } as unknown as AwsConfig;
 }
 
-export const configKeys = (): (keyof AwsConfig)[] => Object.keys(ENVIRONMENT) as (keyof AwsConfig)[];
+export const configKeys = () => Object.keys(ENVIRONMENT) as (keyof typeof ENVIRONMENT)[];
 
 /** The table, as CDK and `provision.ts` create it. Attribute names are short because they are billed. */
 export const TABLE_SCHEMA = {

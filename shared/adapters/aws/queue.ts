@@ -30,6 +30,8 @@ export interface SqsQueueOptions {
   client: SQSClient;
   workQueueUrl: string;
   signalsQueueUrl: string;
+  /** The work queue of each worker group beside the default one. */
+  groups?: Record<string, { queueUrl: string }> | undefined;
   clock: Clock;
   meter: Meter;
 }
@@ -59,20 +61,30 @@ interface Outgoing {
 export class SqsQueue implements Queue {
   readonly #client: SQSClient;
   readonly #urls: Record<QueueName, string>;
+  readonly #groups: Record<string, { queueUrl: string }>;
   readonly #clock: Clock;
   readonly #meter: Meter;
 
   constructor(options: SqsQueueOptions) {
     this.#client = options.client;
     this.#urls = { work: options.workQueueUrl, signals: options.signalsQueueUrl };
+    this.#groups = options.groups ?? {};
     this.#clock = options.clock;
     this.#meter = options.meter;
   }
 
   async send(queue: QueueName, messages: OutgoingMessage[]): Promise<void> {
     const outgoing = messages.map((message) => toOutgoing(message, this.#clock));
-    const batches = queue === "work" ? batchesOf(outgoing) : fifoBatchesOf(outgoing);
-    for (const batch of batches) await this.#sendBatch(queue, batch);
+    const byUrl = Map.groupBy(outgoing, ({ message }) => this.#urlFor(queue, message));
+    for (const [url, together] of byUrl) {
+      const batches = queue === "work" ? batchesOf(together) : fifoBatchesOf(together);
+      for (const batch of batches) await this.#sendBatch(queue, url, batch);
+    }
+  }
+
+  #urlFor(queue: QueueName, { workers }: OutgoingMessage): string {
+    const ofGroup = queue === "work" && workers !== undefined ? this.#groups[workers]?.queueUrl : undefined;
+    return ofGroup ?? this.#urls[queue];
   }
 
   async receive(
@@ -122,12 +134,12 @@ export class SqsQueue implements Queue {
     this.#meter.count(undefined, "queueRequests", 1);
   }
 
-  async #sendBatch(queue: QueueName, batch: Outgoing[]): Promise<void> {
-    const call = this.#call(queue, `send ${batch.length} messages to the ${queue} queue`);
+  async #sendBatch(queue: QueueName, url: string, batch: Outgoing[]): Promise<void> {
+    const call = this.#call(queue, `send ${batch.length} messages to the ${queue} queue`, url);
     await withLeftovers(this.#clock, call, batch, async (left) => {
       const Entries = left.map((outgoing, index) => toEntry(queue, outgoing, index));
       const { Failed = [] } = await this.#client.send(
-        new SendMessageBatchCommand({ QueueUrl: this.#urls[queue], Entries }),
+        new SendMessageBatchCommand({ QueueUrl: url, Entries }),
         WITHIN,
       );
       const bytes = left.reduce((sum, outgoing) => sum + outgoing.bytes, 0);
@@ -167,8 +179,7 @@ export class SqsQueue implements Queue {
     return (answer.Messages ?? []).map(toReceived);
   }
 
-  #call(queue: QueueName, doing: string): Call {
-    const url = this.#urls[queue];
+  #call(queue: QueueName, doing: string, url = this.#urls[queue]): Call {
     return {
       doing,
       data: { queue, url },

@@ -23,6 +23,8 @@ export interface EventBridgeSchedulerOptions {
   client: SchedulerClient;
   group: string;
   workQueueArn: string;
+  /** The work queue of each worker group beside the default one. */
+  groups?: Record<string, { queueArn: string }> | undefined;
   roleArn: string;
   clock: Clock;
   meter: Meter;
@@ -57,8 +59,8 @@ export class EventBridgeScheduler implements Scheduler {
   }
 
   /** False if the name is taken. */
-  #create({ runId, name, at, body }: Schedule, call: Call): Promise<boolean> {
-    const { client, group, workQueueArn, roleArn, meter } = this.#options;
+  #create({ runId, name, at, body, workers = "" }: Schedule, call: Call): Promise<boolean> {
+    const { client, group, workQueueArn, groups = {}, roleArn, meter } = this.#options;
     const command = new CreateScheduleCommand({
       Name: name,
       GroupName: group,
@@ -66,7 +68,7 @@ export class EventBridgeScheduler implements Scheduler {
       ScheduleExpressionTimezone: "UTC",
       FlexibleTimeWindow: { Mode: "OFF" },
       ActionAfterCompletion: "DELETE",
-      Target: { Arn: workQueueArn, RoleArn: roleArn, Input: body },
+      Target: { Arn: groups[workers]?.queueArn ?? workQueueArn, RoleArn: roleArn, Input: body },
     });
     return withRetry(this.#options.clock, call, async () => {
       try {

@@ -42,6 +42,27 @@ describe("requests", () => {
     ...fields,
   });
 
+  it("sends each wake to the queue of its worker group, and those of unknown groups to the default one", async () => {
+    const groups = { payments: { queueUrl: "https://sqs/payments" } };
+    const urls = { workQueueUrl: "https://sqs/work", signalsQueueUrl: "https://sqs/signals.fifo" };
+    queue = new SqsQueue({ client: new SQSClient(region), ...urls, groups, clock, meter });
+    const of = (body: string, workers?: string) => ({ runId: "r", body, ...(workers && { workers }) });
+    await queue.send("work", [
+      of("1"),
+      of("2", "payments"),
+      of("3"),
+      of("4", "gone"),
+      of("5", "constructor"),
+    ]);
+    const calls = mock.commandCalls(SendMessageBatchCommand).map((call) => call.args[0].input);
+    expect(
+      calls.map(({ QueueUrl, Entries = [] }) => [QueueUrl, Entries.map((entry) => entry.MessageBody)]),
+    ).toEqual([
+      ["https://sqs/work", ["1", "3", "4", "5"]],
+      ["https://sqs/payments", ["2"]],
+    ]);
+  });
+
   it("rounds delays up to seconds and cuts them at 900", async () => {
     const delays = [undefined, 0, 1, 1_000, 1_001, 900_000, 86_400_000];
     const message = (delayMs: number | undefined) => ({

@@ -115,3 +115,22 @@ it("removes a schedule, and takes one that is gone for removed", async () => {
   await scheduler.unschedule("a", "r-1");
   expect(mock.call(0).args[0].input).toEqual({ Name: "a", GroupName: "stepfold" });
 });
+
+it.each([
+  ["payments", "payments-arn"],
+  ["gone", "work-arn"],
+  [undefined, "work-arn"],
+])("aims at the queue of the worker group %s", async (workers, arn) => {
+  mock.on(CreateScheduleCommand).resolves({});
+  const grouped = new EventBridgeScheduler({
+    client: new SchedulerClient(region),
+    group: "stepfold",
+    workQueueArn: "work-arn",
+    groups: { payments: { queueArn: "payments-arn" } },
+    roleArn: "role",
+    clock: instantClock(),
+    meter,
+  });
+  await grouped.schedule({ ...schedule, ...(workers && { workers }) });
+  expect(mock.commandCalls(CreateScheduleCommand)[0]!.args[0].input.Target?.Arn).toBe(arn);
+});
