@@ -1,11 +1,12 @@
 /**
  * `npm run bench`: one JSON line for each workload, over HTTP against a real host with its default durability (each
  * commit is on disk before it counts). It reports, and asserts nothing: read the load beside each figure.
- * `npm run bench -- --only steps,signals` runs some of them.
+ * `npm run bench -- --only steps,signals` runs some of them; `load`, which takes over a minute, only so.
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { type BenchHost, startBenchHost } from "./host.ts";
+import { openLoad } from "./load.ts";
 
 interface Run<T = unknown> {
   runId: string;
@@ -102,11 +103,25 @@ const workloads: Record<string, (host: BenchHost) => Promise<object>> = {
     );
     return { sleeps, ms, late_ms_p50: percentile(late, 0.5), late_ms_p99: percentile(late, 0.99) };
   },
+  async load(host) {
+    const [startsPerSecond, seconds] = [200, 60];
+    const { starts, failed, latenciesMs, statuses } = await openLoad(host, { startsPerSecond, seconds });
+    return {
+      starts_per_s: startsPerSecond,
+      seconds,
+      starts,
+      failed,
+      runs_by_status: statuses,
+      post_ms_p50: round(percentile(latenciesMs, 0.5)),
+      post_ms_p99: round(percentile(latenciesMs, 0.99)),
+      post_ms_max: round(Math.max(...latenciesMs)),
+    };
+  },
 };
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: "string" } } });
-  const chosen = values.only?.split(",") ?? Object.keys(workloads);
+  const chosen = values.only?.split(",") ?? Object.keys(workloads).filter((name) => name !== "load");
   const unknown = chosen.filter((name) => workloads[name] === undefined);
   if (unknown.length > 0)
     throw new Error(`Expected --only with ${Object.keys(workloads).join(", ")}, got ${unknown.join(", ")}.`);
