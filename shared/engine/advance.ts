@@ -163,7 +163,11 @@ async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> 
   if (end === "finished") return closeFinished(engine, run);
   await project(engine, run);
   if (end === "handedOver") await sendWake(engine, wakeOf(run.state));
-  if (end === "parked") engine.residents.keep(runId, run);
+  if (end !== "parked") return;
+  const wakeAt = wakeAtOf(run.state);
+  // Its time came while the park was being stored: the wake that was sent for it may have met the lease.
+  if (wakeAt !== undefined && wakeAt <= engine.clock.now()) await sendWake(engine, wakeOf(run.state));
+  engine.residents.keep(runId, run);
 }
 
 /** Lets the header follow a park: when the listed status has changed, or when the run is due much later. */
