@@ -6,7 +6,8 @@ import type { Json } from "./json.ts";
 
 export type ForkKind = "all" | "any" | "race";
 
-/** The outcome of a fork, from its running branches. */
+/** The outcome of a fork, from its running branches. A cancel or the deadline is no branch's failure: it passes through
+ * `any`. */
 export async function joined(
   kind: ForkKind,
   name: string,
@@ -21,7 +22,10 @@ export async function joined(
   try {
     return await Promise.any(running);
   } catch (thrown) {
-    const causes = thrown instanceof AggregateError ? thrown.errors.map((error) => toRunError(error)) : [];
+    const errors: unknown[] = thrown instanceof AggregateError ? thrown.errors : [];
+    const interruption = errors.find(isInterruption);
+    if (interruption !== undefined) throw interruption;
+    const causes = errors.map((error) => toRunError(error));
     const data = Object.fromEntries(keys.map((key, index) => [key, { ...causes[index] } as unknown as Json]));
     throw new OperationError({
       code: "AllFailed",
@@ -31,6 +35,9 @@ export async function joined(
     });
   }
 }
+
+const isInterruption = (error: unknown): boolean =>
+  error instanceof OperationError && (error.code === "RunCancelled" || error.code === "RunTimedOut");
 
 /** Works through items with at most `concurrency` at once, until one failure too many. What fails once `isInterrupted`
  * is no item's failure: it ends the whole. */

@@ -52,6 +52,7 @@ export class Checker {
   readonly violations: Violation[] = [];
   readonly #onViolation: () => void;
   readonly #onDue: () => void;
+  readonly #onGate: (runId: string, name: string) => void;
   readonly #retentionOf: (workflow: string) => number | undefined;
   /** Which step an idempotency key stands for. */
   readonly #steps = new Map<string, { run: Watched; operation: string }>();
@@ -65,10 +66,12 @@ export class Checker {
     onViolation: () => void;
     /** A run's place in the due index has changed. */
     onDue: () => void;
+    onGate: (runId: string, name: string) => void;
     retentionOf: (workflow: string) => number | undefined;
   }) {
     this.#onViolation = options.onViolation;
     this.#onDue = options.onDue;
+    this.#onGate = options.onGate;
     this.#retentionOf = options.retentionOf;
   }
 
@@ -196,6 +199,8 @@ export class Checker {
           this.violate("timer", run.key.runId, `${event.operation} fired ${dueAt - entry.at} ms early`);
         return;
       }
+      case "GateOpened":
+        return this.#onGate(run.key.runId, event.name);
       case "ChildStarted":
         this.#announced.add(event.childRunId);
         return;

@@ -4,6 +4,7 @@
  */
 import { never } from "../../shared/adapters/simulated/life.ts";
 import { StepfoldError } from "../../shared/core/errors.ts";
+import { tokenTarget } from "../../shared/core/ids.ts";
 import type { Json, JsonObject } from "../../shared/core/json.ts";
 import type { RunState } from "../../shared/core/state.ts";
 import {
@@ -17,7 +18,7 @@ import {
   sendSignal,
   start,
 } from "../../shared/engine/control.ts";
-import { decideGate, useCallback } from "../../shared/engine/decisions.ts";
+import { type CallbackOutcome, decideGate, useCallback } from "../../shared/engine/decisions.ts";
 import { requestIdOf } from "../../shared/engine/requests.ts";
 import type { Engine } from "../../shared/engine/settings.ts";
 import type { World } from "./world.ts";
@@ -27,6 +28,8 @@ const PATIENCE_MS = 29_000;
 interface Asking {
   /** Never ask again, whatever comes back: nobody knows then whether it was done. */
   once?: boolean;
+  /** Codes that are an answer. */
+  refusals?: readonly string[];
 }
 
 export class Client {
@@ -44,13 +47,15 @@ export class Client {
     await this.#ask(request.runId, `signal ${request.signalId}`, (engine) => sendSignal(engine, request));
   }
 
-  async cancel(runId: string, options?: Asking): Promise<void> {
+  /** Answers whether it was accepted. */
+  cancel(runId: string, options?: Asking): Promise<boolean> {
     const call = (engine: Engine) => requestCancel(engine, runId, { reason: "asked to" });
-    await this.#ask(runId, "cancel", call, options);
+    return this.#ask(runId, "cancel", call, options);
   }
 
-  async patch(runId: string, patch: JsonObject, options?: Asking): Promise<void> {
-    await this.#ask(runId, "patch", (engine) => patchState(engine, runId, { patch }), options);
+  /** Answers whether it was accepted. */
+  patch(runId: string, patch: JsonObject, options?: Asking): Promise<boolean> {
+    return this.#ask(runId, "patch", (engine) => patchState(engine, runId, { patch }), options);
   }
 
   /** Looks until the run has come so far. */
@@ -83,38 +88,52 @@ export class Client {
     await this.#ask(runId, "succeed", (engine) => useCallback(engine, token, { output }));
   }
 
+  /** Decides a gate that may no longer be open. */
+  async decide(runId: string, gate: string, approved: boolean): Promise<void> {
+    const call = (engine: Engine) => decideGate(engine, runId, gate, { approved });
+    await this.#ask(runId, "decide", call, { refusals: ["NotWaiting"] });
+  }
+
+  /** Uses a token that may have expired. */
+  async answer(token: string, outcome: CallbackOutcome): Promise<void> {
+    const { runId } = tokenTarget(token)!;
+    const call = (engine: Engine) => useCallback(engine, token, outcome);
+    await this.#ask(runId, "answer", call, { refusals: ["TokenExpired"] });
+  }
+
   async #ask(
     runId: string,
     what: string,
     call: (engine: Engine) => Promise<unknown>,
-    { once = false }: Asking = {},
-  ): Promise<void> {
+    asking: Asking = {},
+  ): Promise<boolean> {
     const { world } = this;
     // What it asks for is in its hands until it is answered: it would ask again.
     world.cover.inHand++;
-    await this.#untilAnswered(runId, what, call, once);
+    const isAccepted = await this.#untilAnswered(runId, what, call, asking);
     world.cover.inHand--;
     world.cover.check(runId);
+    return isAccepted;
   }
 
   async #untilAnswered(
     runId: string,
     what: string,
     call: (engine: Engine) => Promise<unknown>,
-    once: boolean,
-  ): Promise<void> {
+    { once = false, refusals = [] }: Asking,
+  ): Promise<boolean> {
     const { world } = this;
     for (;;) {
       const process = world.anApi();
       world.trace("client", `asks ${process.name} to ${what} ${runId}`);
       const answer = await world.answered(process, () => call(process.engine), PATIENCE_MS);
       if (world.isOver) return never();
-      if (answer === "done") return;
-      if (answer instanceof StepfoldError && answer.code === "RunFinished") return;
+      if (answer === "done") return true;
+      if (answer instanceof StepfoldError && ["RunFinished", ...refusals].includes(answer.code)) return false;
       if (answer !== "silence" && !process.expects(answer))
         world.checker.violate("errors", runId, `To ${what} was answered ${String(answer)}`);
       // Where wakes are lost too, the sweep is promised to those alone who were answered.
-      if (once && !world.isLossy) return;
+      if (once && !world.isLossy) return false;
       await world.sleep(1 + world.random.between(0, 1_000));
     }
   }

@@ -13,23 +13,54 @@ import type { RunState } from "../../shared/core/state.ts";
 import type { AnyWorkflow } from "../../shared/core/workflow.ts";
 import { readPayload } from "../../shared/engine/load.ts";
 import type { Checker, Watched } from "./checker.ts";
+import { type FinishedRun, Judge } from "./generated/judge.ts";
+import type { ProgramInput } from "./generated/program.ts";
 import { models } from "./models.ts";
+import type { World } from "./world.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 export class Endings {
   readonly #memory: MemoryPorts;
   readonly #checker: Checker;
+  readonly #world: World;
   readonly #workflows: Map<string, AnyWorkflow>;
 
-  constructor(memory: MemoryPorts, checker: Checker, workflows: Iterable<AnyWorkflow>) {
-    this.#memory = memory;
-    this.#checker = checker;
+  constructor(world: World, workflows: Iterable<AnyWorkflow>) {
+    this.#world = world;
+    this.#memory = world.memory;
+    this.#checker = world.checker;
     this.#workflows = new Map([...workflows].map((workflow) => [workflow.name, workflow]));
   }
 
   async checkAll(): Promise<void> {
     for (const run of this.#checker.runs.values()) await this.#check(run);
+    if (this.#checker.violations.length === 0) await this.#judge();
+  }
+
+  /** The runs of programs, of which each may tell of the others. */
+  async #judge(): Promise<void> {
+    const runs: FinishedRun[] = [];
+    for (const { key, state } of this.#checker.runs.values())
+      if (state.created.workflow === "generated")
+        runs.push({
+          runId: key.runId,
+          status: state.finished!.status,
+          input: (await this.#read(state.created.input)) as unknown as ProgramInput,
+          output: await this.#read(state.finished!.output),
+          error: state.finished!.error,
+          finishedAt: state.finished!.at,
+          deadline: state.created.deadline,
+          firstRunId: state.created.firstRunId,
+          parentRunId: state.created.parent?.runId,
+          continuedTo: state.continuedTo,
+          isUncompensated: state.uncompensated.length > 0,
+        });
+    const judge = new Judge(this.#world.ledger, runs, this.#world.disturbance());
+    for (const run of runs) {
+      const wrong = judge.judge(run);
+      if (wrong !== undefined) this.#checker.violate("outcome", run.runId, wrong);
+    }
   }
 
   async #check(run: Watched): Promise<void> {
@@ -45,7 +76,7 @@ export class Endings {
     }
     if (run.dueAt !== undefined)
       this.#checker.violate("J10", runId, "It is finished, and still in the due index");
-    const wrong = models[created.workflow]!({
+    const wrong = models[created.workflow]?.({
       runId,
       created,
       input: await this.#read(created.input),

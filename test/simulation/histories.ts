@@ -1,7 +1,8 @@
 /** Histories by seed, and what to do with one that went wrong. */
+import { programOf } from "./generated/arbitrary.ts";
 import { type PlannedFault, randomProfile } from "./plan.ts";
 import { Random } from "./random.ts";
-import { scenarios } from "./scenarios.ts";
+import { allScenarios } from "./scenarios.ts";
 import { type History, type HistoryOptions, World } from "./world.ts";
 
 /** A history by chance: its kind, its scenarios and its faults follow from the seed. */
@@ -12,11 +13,16 @@ export function drawn(
   const random = new Random(seed).stream("drawn");
   const drawnLossy = random.chance(0.5);
   const isLossy = fixed.isLossy ?? drawnLossy;
-  const all = fixed.only ?? Object.keys(scenarios);
-  // Often one scenario alone: faults then hit it more densely.
-  const names = random.chance(0.5) ? [random.pick(all)] : all;
+  const all = fixed.only ?? Object.keys(allScenarios);
+  // Often one scenario alone: faults then hit it more densely. And half of all are programs.
+  const isProgram = random.chance(0.5) && fixed.only === undefined;
+  const names = isProgram ? ["generated"] : random.chance(0.5) ? [random.pick(all)] : all;
   const play = Array.from({ length: random.pick([1, 1, 2, 3]) }, () => random.pick(names));
-  return { seed, isLossy, play, profile: randomProfile(random, isLossy) };
+  const profile = randomProfile(random, isLossy);
+  const programs = play.flatMap((name, index) =>
+    name === "generated" ? [programOf(random.stream(`program ${index}`).between(0, 2 ** 31 - 1))] : [],
+  );
+  return { seed, isLossy, play, ...(programs.length > 0 ? { programs } : {}), profile };
 }
 
 /** The same violation with as few faults as leave it. */
@@ -37,8 +43,8 @@ export async function reduced(history: History): Promise<History> {
 
 /** What a test says to have the same history again. */
 export function repeatedBy({ options, plan }: History): string {
-  const { seed, isLossy, play, profile } = options;
-  return `repeat: new World(${JSON.stringify({ seed, isLossy, play, profile, plan })}).run()`;
+  const { seed, isLossy, play, programs, profile } = options;
+  return `repeat: new World(${JSON.stringify({ seed, isLossy, play, programs, profile, plan })}).run()`;
 }
 
 /** A history's violations, as a test shows them: none for a clean one. */

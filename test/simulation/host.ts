@@ -1,4 +1,5 @@
 /** What SQS, Lambda and a rule do in AWS: messages go to processes, and what fails comes again; the sweep runs. */
+import { RECEIVES_MAX } from "../../shared/core/limits.ts";
 import { advance } from "../../shared/engine/advance.ts";
 import { receiveSignals } from "../../shared/engine/intake.ts";
 import { sweep } from "../../shared/engine/sweep.ts";
@@ -51,6 +52,7 @@ export class Host {
     const { runId } = JSON.parse(message.body) as { runId: string };
     this.#world.trace(process.name, `gets ${message.body}`);
     const isFirst = this.#world.defects.acknowledgesFirst === true;
+    const unspare = this.#spare(process, [message]);
     try {
       if (isFirst) await this.#acknowledge(process, "work", [message]);
       await advance(process.engine, message.body);
@@ -58,6 +60,8 @@ export class Host {
     } catch (error) {
       this.#failed(process, runId, error);
       return this.#putBack("work", message);
+    } finally {
+      unspare();
     }
     this.#world.cover.check(runId);
   }
@@ -68,6 +72,7 @@ export class Host {
     if (process === undefined) return this.#putBackAll(batch);
     world.trace(process.name, `gets signals ${batch.map(({ body }) => body).join(" ")}`);
     let failed: string[] = [];
+    const unspare = this.#spare(process, batch);
     const answer = await world.answered(process, async () => {
       if (world.defects.acknowledgesFirst) await this.#acknowledge(process, "signals", batch);
       failed = await receiveSignals(
@@ -78,11 +83,20 @@ export class Host {
       this.#areStored(taken);
       await this.#acknowledge(process, "signals", taken);
     });
+    unspare();
     if (answer === "silence") return;
     if (answer !== "done") this.#failed(process, "?", answer);
     const again = batch.filter(({ messageId }) => answer !== "done" || failed.includes(messageId));
     await this.#putBackAll(again);
     for (const { group } of batch) world.cover.check(group!);
+  }
+
+  /** A queue gives a message up after so many tries: whatever has hit the others, nothing hits the last. */
+  #spare({ name }: Process, messages: readonly ReceivedMessage[]): () => void {
+    const { spared } = this.#world.plan;
+    if (messages.every(({ receiveCount }) => receiveCount < RECEIVES_MAX - 1)) return () => {};
+    spared.add(name);
+    return () => spared.delete(name);
   }
 
   /** A signal is acknowledged only when it is in the journal, or never can be. */

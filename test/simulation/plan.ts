@@ -80,6 +80,8 @@ export class Plan implements Faults {
   readonly planned: PlannedFault[] = [];
   readonly counts = new Map<string, number>();
   calls = 0;
+  /** Processes that handle a message for the last time before the queue gives it up: nothing of theirs fails. */
+  readonly spared = new Set<string>();
   #messages = 0;
   readonly #profile: Profile;
   readonly #chance: Random;
@@ -145,7 +147,8 @@ export class Plan implements Faults {
     return this.#timing.chance(0.5);
   }
 
-  #draw({ method }: Call): Fault | undefined {
+  #draw({ process, method }: Call): Fault | undefined {
+    if (this.spared.has(process)) return undefined;
     const { calls, budget } = this.#profile;
     for (const kind of Object.keys(calls) as FaultKind[]) {
       if (kind === "staleRead" && method !== "read") continue;

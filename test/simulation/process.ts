@@ -2,16 +2,14 @@
  * One process: an engine of its own, with its own clock, residents and owner, on ports that fail. It handles
  * messages as a host does, and is watched while it calls users' code.
  */
-import { airTraffic } from "../../examples/air-traffic/workflow.ts";
-import { order } from "../../examples/order/workflow.ts";
 import { Life, simulatedPorts } from "../../shared/adapters/simulated/index.ts";
 import type { Branches, RunContext, StepContext, StepOptions } from "../../shared/core/context.ts";
 import { PortError, StepfoldError } from "../../shared/core/errors.ts";
 import { CLOCK_SKEW_MS } from "../../shared/core/limits.ts";
 import type { AnyWorkflow } from "../../shared/core/workflow.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
+import { definitionsOf } from "./definitions.ts";
 import { observedJournal, observedWakes } from "./observed.ts";
-import { workflowsOf } from "./workflows.ts";
 import type { World } from "./world.ts";
 
 /** What may come out of a handler when ports fail or many write to one run. Anything else is a defect. */
@@ -36,12 +34,15 @@ export class Process {
       checker,
     );
     const { services } = world;
-    const own = workflowsOf({
-      busy: (step, ms) => this.#busy(step, ms),
-      handOut: (name, value) => services.handOut(name, value),
-      isHealed: (runId) => services.healed.has(runId),
-    });
-    const workflows = [...own, order, airTraffic];
+    const busy = (step: StepContext, ms: number) => this.#busy(step, ms);
+    const workflows = definitionsOf(
+      {
+        busy,
+        handOut: (name, value) => services.handOut(name, value),
+        isHealed: (runId) => services.healed.has(runId),
+      },
+      world.attendants.stagehand(busy),
+    );
     this.engine = createEngine(defects.ports?.(ports, this, world) ?? ports, {
       workflows: workflows.map((workflow) => this.#watched(workflow)),
       log: world.logOf(name),

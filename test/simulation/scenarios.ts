@@ -1,6 +1,8 @@
 /** What people and programs do to runs while faults rain: each scenario starts runs and lets outside things happen. */
 import type { Json } from "../../shared/core/json.ts";
 import type { Client } from "./client.ts";
+import { play } from "./generated/play.ts";
+import type { Program } from "./generated/program.ts";
 import type { Random } from "./random.ts";
 
 export interface Stage {
@@ -9,6 +11,8 @@ export interface Stage {
   /** Virtual time. */
   sleep(ms: number): Promise<void>;
   now(): number;
+  /** What `generated` plays. */
+  program?: Program;
 }
 
 export type Scenario = (stage: Stage, runId: string) => Promise<void>;
@@ -170,6 +174,8 @@ const continued: Scenario = async ({ client, random, sleep }, runId) => {
 const startOnce: Scenario = ({ client }, runId) =>
   client.start({ workflow: "simple", runId, input: { n: 2 } }, { once: true });
 
+const generated: Scenario = (stage, runId) => play(stage, stage.client.world.ledger, stage.program!, runId);
+
 export const scenarios: Record<string, Scenario> = {
   startOnce,
   gates,
@@ -208,6 +214,9 @@ export const scenarios: Record<string, Scenario> = {
   orderUnpaid: order("4242424242424242", false),
   airTraffic,
 };
+
+/** With programs, which are drawn from the seed. */
+export const allScenarios: Record<string, Scenario> = { ...scenarios, generated };
 
 /** Those that use the examples' own code. */
 export const exampleScenarios = ["order", "orderFlaky", "orderDeclined", "orderUnpaid", "airTraffic"];

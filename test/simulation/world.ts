@@ -5,26 +5,28 @@
  * Two kinds of history: in a *lossless* one no message is lost and there is no sweep, so that a wake which the engine
  * forgets is never made good; in a *lossy* one wakes are lost and schedules never fire, and the sweep must help.
  */
-import { airTraffic } from "../../examples/air-traffic/workflow.ts";
-import { order } from "../../examples/order/workflow.ts";
 import { type MemoryPorts, memoryPorts } from "../../shared/adapters/memory/index.ts";
 import type { PortsBehind } from "../../shared/adapters/simulated/index.ts";
 import type { Log } from "../../shared/core/context.ts";
 import { durationMs } from "../../shared/core/duration.ts";
 import type { Entry } from "../../shared/core/events.ts";
-import type { AnyWorkflow } from "../../shared/core/workflow.ts";
+import { CLOCK_SKEW_MS } from "../../shared/core/limits.ts";
 import { Checker, type Violation } from "./checker.ts";
 import { Client } from "./client.ts";
 import { Cover } from "./cover.ts";
+import { definitions } from "./definitions.ts";
 import { Endings } from "./ending.ts";
+import type { Disturbance } from "./generated/judge.ts";
+import { Ledger } from "./generated/ledger.ts";
+import { Attendants } from "./generated/play.ts";
+import type { Program } from "./generated/program.ts";
 import { Host } from "./host.ts";
 import { connect } from "./network.ts";
 import { Plan, type PlannedFault, type Profile } from "./plan.ts";
 import { Process } from "./process.ts";
 import { hashOf, Random } from "./random.ts";
-import { scenarios } from "./scenarios.ts";
+import { allScenarios } from "./scenarios.ts";
 import { Services } from "./services.ts";
-import { workflowsOf } from "./workflows.ts";
 
 const HORIZON_MS = 50 * 86_400_000;
 const [WORKERS, APIS] = [3, 2];
@@ -43,6 +45,8 @@ export interface HistoryOptions {
   isLossy: boolean;
   /** Names of `scenarios`. */
   play: readonly string[];
+  /** For each `generated` in it, what is played. */
+  programs?: readonly Program[];
   profile: Profile;
   /** The faults, where they are not drawn. */
   plan?: readonly PlannedFault[];
@@ -68,6 +72,8 @@ export class World {
   readonly cover: Cover;
   readonly random: Random;
   readonly services = new Services();
+  readonly ledger = new Ledger();
+  readonly attendants: Attendants;
   readonly profile: Profile;
   readonly defects: Defects;
   /** Which process calls a step now, by its idempotency key. */
@@ -102,11 +108,13 @@ export class World {
     this.checker = new Checker({
       onViolation: () => this.#end(),
       onDue: () => this.#host.armSweep(),
+      onGate: (runId, name) => void this.attendants.opened(runId, name),
       retentionOf: (workflow) => {
         const retention = retentions.get(workflow);
         return retention === undefined ? undefined : durationMs(retention);
       },
     });
+    this.attendants = new Attendants(this);
     this.cover = new Cover(this.memory, this.checker, { isLossy, skewMs: profile.skewMs });
     for (let index = 0; index < WORKERS; index++) this.#spawn(this.#workers, "worker");
     for (let index = 0; index < APIS; index++) this.#spawn(this.#apis, "api");
@@ -117,9 +125,10 @@ export class World {
     connect(this);
     const { clock, queue } = this.memory;
     const until = clock.now() + HORIZON_MS;
+    const programs = [...(this.#options.programs ?? [])];
     let playing = this.#options.play.length;
     for (const [index, name] of this.#options.play.entries())
-      void this.#play(name, `run-${index}`).then(
+      void this.#play(name, `run-${index}`, name === "generated" ? programs.shift() : undefined).then(
         () => playing--,
         (error: unknown) => this.checker.violate("scenario", name, String((error as Error).stack)),
       );
@@ -129,11 +138,29 @@ export class World {
     if (!this.isOver && queue.deadLetters("work").length + queue.deadLetters("signals").length > 0)
       this.checker.violate("progress", "?", "A message was given up");
     this.isOver = true;
-    if (this.checker.violations.length === 0)
-      await new Endings(this.memory, this.checker, definitions()).checkAll();
+    if (this.checker.violations.length === 0) await new Endings(this, definitions()).checkAll();
     if (this.checker.violations.length === 0 && !isIdle)
       this.checker.violate("progress", "?", "All is finished, and yet something moves");
     return this.#history();
+  }
+
+  /** How much of what happens may be the faults'. */
+  disturbance(): Disturbance {
+    const { planned, counts } = this.plan;
+    const { skewMs, latencyMs, visibilityMs } = this.profile;
+    const hits = planned.filter((fault) => "call" in fault).length;
+    const isWrong = skewMs > CLOCK_SKEW_MS / 2;
+    const odd = [...counts].reduce(
+      (sum, [kind, count]) => (kind.startsWith("schedule") ? sum + count : sum),
+      0,
+    );
+    const isCalm = planned.length + odd === 0 && skewMs === 0 && latencyMs <= 40;
+    return {
+      repeats: hits + (isWrong ? planned.length + odd + 10 : 0) + (latencyMs > 400 ? 5 : 0),
+      lateMs: isCalm ? 65_000 : undefined,
+      patienceMs: isCalm ? 65_000 : 3_600_000 + (planned.length + odd) * (visibilityMs + 1_200_000),
+      skewMs: 2 * skewMs,
+    };
   }
 
   #history(): History {
@@ -149,14 +176,15 @@ export class World {
     };
   }
 
-  #play(name: string, runId: string): Promise<void> {
-    const scenario = scenarios[name];
+  #play(name: string, runId: string, program: Program | undefined): Promise<void> {
+    const scenario = allScenarios[name];
     if (scenario === undefined) throw new Error(`There is no scenario ${name}`);
     const stage = {
       client: new Client(this),
       random: this.random.stream(`${name} ${runId}`),
       sleep: (ms: number) => this.sleep(ms),
       now: () => this.memory.clock.now(),
+      ...(program === undefined ? {} : { program }),
     };
     return scenario(stage, runId);
   }
@@ -231,6 +259,3 @@ export class World {
     for (const { life } of [...this.#workers, ...this.#apis]) life.crash();
   }
 }
-
-const nobody = { busy: () => new Promise<void>(() => {}), handOut: () => {}, isHealed: () => false };
-const definitions = (): AnyWorkflow[] => [...workflowsOf(nobody), order, airTraffic];

@@ -1,0 +1,98 @@
+/** What the outside does to a run of a program: its script, and the people and services that its parts wait for. */
+import type { StepContext } from "../../../shared/core/context.ts";
+import { Client } from "../client.ts";
+import type { Stage } from "../scenarios.ts";
+import type { World } from "../world.ts";
+import type { Stagehand } from "./interpreter.ts";
+import type { Ledger, Played } from "./ledger.ts";
+import { type Node, type Program, type ProgramInput, signalsOf } from "./program.ts";
+
+/** Starts a run of the program, and does what its script says. */
+export async function play(stage: Stage, ledger: Ledger, program: Program, runId: string): Promise<void> {
+  const { client, sleep } = stage;
+  const signals = signalsOf(program).map((name, n) => ({ n, name, answeredAt: undefined }));
+  const played: Played = { program, signals };
+  ledger.played.set(runId, played);
+  const input: ProgramInput = { root: program.root, left: program.links, reports: [] };
+  await client.start({
+    workflow: "generated",
+    runId,
+    input: JSON.parse(JSON.stringify(input)),
+    ...(program.timeoutMs === undefined ? {} : { timeoutMs: program.timeoutMs }),
+  });
+  const { cancelMs, pause, patchMs } = program;
+  const later = async (ms: number | undefined, act: () => Promise<void>) => {
+    if (ms === undefined) return;
+    await sleep(ms);
+    await act();
+  };
+  await Promise.all([
+    send(stage, played, runId),
+    later(cancelMs, () => cancel(stage, played, runId)),
+    later(pause?.atMs, async () => {
+      await client.pause(runId, "pause");
+      await sleep(pause!.forMs);
+      await client.resume(runId, "resume");
+    }),
+    later(patchMs, async () => {
+      played.isPatchSent = true;
+      if (await client.patch(runId, { patched: true })) played.patchedAt = stage.now();
+    }),
+  ]);
+}
+
+async function send({ client, sleep, now }: Stage, played: Played, runId: string): Promise<void> {
+  const { gapsMs } = played.program;
+  for (const sent of played.signals) {
+    await sleep(gapsMs[sent.n % gapsMs.length]!);
+    await client.signal({ runId, name: sent.name, payload: sent.n, signalId: `signal-${sent.n}` });
+    sent.answeredAt = now();
+  }
+}
+
+async function cancel({ client, now }: Stage, played: Played, runId: string): Promise<void> {
+  played.cancelledAt = now();
+  played.isCancelAnswered = await client.cancel(runId);
+  played.cancelledAt = now();
+}
+
+/** Those whom the parts of programs ask: they see that they are asked, take their time, and answer. */
+export class Attendants {
+  readonly #world: World;
+  readonly #client: Client;
+  readonly #asked = new Map<string, Gate>();
+  readonly #tokens = new Set<string>();
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#client = new Client(world);
+  }
+
+  /** What the parts of programs do in a process of this world. */
+  stagehand(busy: (step: StepContext, ms: number) => Promise<void>): Stagehand {
+    return {
+      begin: (runId, at, attempt) => this.#world.ledger.begin(runId, at, attempt),
+      busy,
+      asks: (runId, at, gate) => void this.#asked.set(`${runId} ${at}`, gate),
+      handToken: (token, at, node) => void this.#use(token, at, node),
+    };
+  }
+
+  /** A gate is there to be seen. */
+  async opened(runId: string, at: string): Promise<void> {
+    const gate = this.#asked.get(`${runId} ${at}`);
+    if (gate === undefined) return;
+    await this.#world.sleep(gate.answerMs);
+    if (!this.#world.isOver) await this.#client.decide(runId, at, gate.approved);
+  }
+
+  async #use(token: string, at: string, { fails, answerMs }: Node & { do: "callback" }): Promise<void> {
+    if (this.#tokens.has(token)) return;
+    this.#tokens.add(token);
+    await this.#world.sleep(answerMs);
+    if (!this.#world.isOver)
+      await this.#client.answer(token, fails ? { error: { message: at } } : { output: at });
+  }
+}
+
+type Gate = Node & { do: "gate" };
