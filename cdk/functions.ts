@@ -9,7 +9,7 @@ import * as iam from "aws-cdk-lib/aws-iam";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
-import { SETTINGS_ENVIRONMENT } from "../functions/environment.ts";
+import { ISOLATION_ENVIRONMENT, SETTINGS_ENVIRONMENT } from "../functions/environment.ts";
 import { GROUP_ENVIRONMENT } from "../shared/adapters/aws/names.ts";
 import { LEG_MS, LEG_MS_MAX, MESSAGES_PER_BATCH_MAX } from "../shared/core/limits.ts";
 import { acknowledgeWildcard } from "./acknowledge.ts";
@@ -51,6 +51,8 @@ export interface FunctionsProps extends Resources {
   logRetention: logs.RetentionDays;
   environment: Record<string, string>;
   userEnvironment: Record<string, string>;
+  /** As the functions are told of it. */
+  isolation?: string | undefined;
 }
 
 export class Functions extends Construct {
@@ -65,17 +67,18 @@ export class Functions extends Construct {
   constructor(scope: Construct, id: string, props: FunctionsProps) {
     super(scope, id);
     const { legTimeout, memorySize, userEnvironment, queues } = props;
-    const make = (name: FunctionName, grants: iam.PolicyStatement[], own: Partial<lambda.FunctionProps>) =>
+    const make = (name: FunctionName, grants: iam.PolicyStatement[], own: Own) =>
       engineFunction(this, { name, id: name }, grants, props, own);
 
-    this.api = make("api", apiGrants(props), { timeout: API_TIMEOUT });
+    const isolated = props.isolation ? { told: { [ISOLATION_ENVIRONMENT]: props.isolation } } : {};
+    this.api = make("api", apiGrants(props), { timeout: API_TIMEOUT, ...isolated });
     this.advance = make("advance", advanceGrants(props), {
       timeout: timeoutOf(legTimeout),
       memorySize,
       environment: userEnvironment,
     });
     this.signals = make("signals", signalsGrants(props), { timeout: INTAKE_TIMEOUT });
-    this.triggers = make("triggers", triggersGrants(props), { timeout: INTAKE_TIMEOUT });
+    this.triggers = make("triggers", triggersGrants(props), { timeout: INTAKE_TIMEOUT, ...isolated });
     this.sweep = make("sweep", sweepGrants(props), { timeout: INTAKE_TIMEOUT, retryAttempts: 0 });
 
     feed(this.advance, queues.work);

@@ -26,6 +26,7 @@ import { Functions, INTAKE_TIMEOUT, USERS_MEMORY_MB } from "./functions.ts";
 import type { Resources } from "./grants.ts";
 import { checkGroups, type Groups, groupNamed, type WorkerGroup } from "./groups.ts";
 import { type Auth, HttpEndpoint, type Throttle } from "./http-api.ts";
+import { type IsolationProps, isolationOf } from "./isolation.ts";
 import { Queues } from "./queues.ts";
 import { Schedules } from "./schedules.ts";
 import { Storage } from "./storage.ts";
@@ -35,6 +36,8 @@ export interface StepfoldProps {
   entry: string;
   /** Who may call the API: IAM principals (see `grantInvoke`), or holders of a token. Default: `"iam"`. */
   auth?: Auth;
+  /** `"owner"`: a caller sees and touches only its own runs. Default: whoever may call the API sees all. */
+  isolation?: IsolationProps;
   /** How long one stretch of a run may last, and so how long a crash may delay it. Default: 2 minutes; at most 15. */
   legTimeout?: Duration;
   /** Of the function that runs the workflows, in MB. Default: 1024. */
@@ -100,6 +103,7 @@ export class Stepfold extends Construct {
       logRetention,
       memorySize: props.memorySize ?? USERS_MEMORY_MB,
       userEnvironment: props.environment ?? {},
+      isolation: props.isolation && isolationOf(this, props.isolation, props.auth ?? "iam"),
       environment: { ...environment(this, resources), ...timing(props) },
     });
     this.#endpoint = new HttpEndpoint(this, "Http", {

@@ -1,6 +1,6 @@
 /** What may be set beside the resources: settings by environment variable, in milliseconds. */
 import { StepfoldError } from "../shared/core/errors.ts";
-import type { Settings } from "../shared/engine/settings.ts";
+import type { Isolation, Settings } from "../shared/engine/settings.ts";
 
 export const SETTINGS_ENVIRONMENT = {
   legMs: "STEPFOLD_LEG_MS",
@@ -8,9 +8,14 @@ export const SETTINGS_ENVIRONMENT = {
   sweepAfterMs: "STEPFOLD_SWEEP_AFTER_MS",
 } as const satisfies Partial<Record<keyof Settings, string>>;
 
+/** Whether runs are isolated by owner: `Isolation` as JSON. */
+export const ISOLATION_ENVIRONMENT = "STEPFOLD_ISOLATION";
+
 /** Only what is set. Throws `ConfigurationInvalid`. */
 export function settingsFrom(env: Record<string, string | undefined>): Partial<Settings> {
-  const settings: Partial<Record<keyof typeof SETTINGS_ENVIRONMENT, number>> = {};
+  const settings: Partial<Settings> = {};
+  const isolation = env[ISOLATION_ENVIRONMENT];
+  if (isolation) settings.isolation = isolationOf(isolation);
   for (const [setting, name] of Object.entries(SETTINGS_ENVIRONMENT)) {
     const given = env[name];
     if (given === undefined || given === "") continue;
@@ -22,4 +27,31 @@ export function settingsFrom(env: Record<string, string | undefined>): Partial<S
     settings[setting as keyof typeof SETTINGS_ENVIRONMENT] = Number(given);
   }
   return settings;
+}
+
+function isolationOf(text: string): Isolation {
+  try {
+    const value = JSON.parse(text) as unknown;
+    if (isIsolation(value)) return value;
+  } catch {
+    // Said below: an isolation that nobody understands must not be none.
+  }
+  throw new StepfoldError(
+    "ConfigurationInvalid",
+    `Expected ${ISOLATION_ENVIRONMENT} to be JSON such as {"claim":"sub","admins":{"claim":"groups","value":"admin"}}, got ${JSON.stringify(text)}.`,
+  );
+}
+
+function isIsolation(value: unknown): value is Isolation {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const { claim, admins, ...rest } = value as Record<string, unknown>;
+  const isClaim = claim === undefined || (typeof claim === "string" && claim !== "");
+  return Object.keys(rest).length === 0 && isClaim && (admins === undefined || areAdmins(admins));
+}
+
+function areAdmins(value: unknown): boolean {
+  if (Array.isArray(value)) return value.every((arn) => typeof arn === "string" && arn !== "");
+  if (typeof value !== "object" || value === null) return false;
+  const { claim, value: wanted } = value as Record<string, unknown>;
+  return [claim, wanted].every((text) => typeof text === "string" && text !== "");
 }

@@ -19,6 +19,8 @@ import { contextOf, type Handler } from "./invocation.ts";
 
 const HOST = "127.0.0.1";
 const BLOBS = "/blobs/";
+/** Says who calls, as JSON: for trying `STEPFOLD_ISOLATION` on this machine. */
+const CLAIMS = "stepfold-claims";
 const LOOPBACK_ORIGIN = /^https?:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/;
 /** Of the request line and all headers, so that what is too long for the API is for the API to refuse. */
 const HEADER_BYTES_MAX = 256 * 1024;
@@ -193,7 +195,21 @@ function eventOf(
     isBase64Encoded: body !== undefined && !isText,
   };
   if (body !== undefined) event.body = body.toString(isText ? "utf8" : "base64");
+  const claims = claimsOf(headers[CLAIMS]);
+  if (claims !== undefined)
+    Object.assign(event.requestContext, { authorizer: { jwt: { claims, scopes: null } } });
   return event;
+}
+
+/** What an authorizer would have taken from a token. There is none on this machine, so callers say it themselves. */
+function claimsOf(given: string | string[] | undefined): Record<string, unknown> | undefined {
+  if (typeof given !== "string") return undefined;
+  try {
+    const claims = JSON.parse(given) as unknown;
+    return typeof claims === "object" && claims !== null ? (claims as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function blobAnswer(blobs: BlobStore, url: string): Promise<APIGatewayProxyStructuredResultV2> {

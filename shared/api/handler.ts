@@ -7,6 +7,7 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import { toRunError } from "../core/errors.ts";
 import type { Engine } from "../engine/settings.ts";
+import { admitted } from "./access.ts";
 import { problemOf } from "./problem.ts";
 import { requestOf } from "./request.ts";
 import type { ApiResponse } from "./route.ts";
@@ -20,7 +21,9 @@ export function createApi(engine: Engine): Api {
   const answer = async (event: APIGatewayProxyEventV2): Promise<ApiResponse> => {
     try {
       const match = router(event.requestContext.http.method, event.rawPath, isDecoded(event));
-      return await match.route.handle(engine, requestOf(match, event));
+      const request = requestOf(match, event);
+      const caller = await admitted(engine, match.route, match.params, event);
+      return await match.route.handle(engine, caller === undefined ? request : { ...request, caller });
     } catch (error) {
       const response = problemOf(error);
       if (response.status >= 500) logFailure(engine, event, error);

@@ -3,6 +3,7 @@
  * they do not do.
  */
 import * as z from "zod";
+import { accessOf } from "./access.ts";
 import { statusOfCode } from "./problem.ts";
 import type { Route, RouteAnswer, RouteHeader } from "./route.ts";
 import { components, name as nameSchema, problem, runId } from "./schemas/common.ts";
@@ -169,6 +170,7 @@ function problemsOf(route: Route): Record<string, Schema> {
     "InvalidInput",
     ...(route.problems ?? []),
   ]);
+  if (["run", "caller", "admin"].includes(accessOf(route))) codes.add("Forbidden");
   if (route.body !== undefined)
     for (const code of ["PayloadTooLarge", "UnsupportedMediaType"]) codes.add(code);
   const byStatus = new Map<number, string[]>();

@@ -10,7 +10,7 @@ import type { ApiResponse } from "./route.ts";
 
 const codesByStatus: Record<number, readonly string[]> = {
   400: ["MalformedRequest"],
-  403: ["InvalidToken"],
+  403: ["InvalidToken", "Forbidden"],
   404: ["NotFound", "RunNotFound", "WorkflowNotFound", "OperationNotFound", "BlobNotFound"],
   405: ["MethodNotAllowed"],
   409: [

@@ -4,8 +4,14 @@
  */
 import type * as z from "zod";
 import type { Engine } from "../engine/settings.ts";
+import type { Access } from "./access.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** Whom a request is confined to, where runs are isolated by owner. */
+export interface Caller {
+  owner: string;
+}
 
 /** A request whose every part held its schema. */
 export interface ApiRequest<Query = unknown, Body = unknown> {
@@ -17,6 +23,8 @@ export interface ApiRequest<Query = unknown, Body = unknown> {
   idempotencyKey?: string;
   /** How long the answer may be held until the run is finished. */
   waitSeconds?: number;
+  /** Absent where runs are not isolated, and for an admin. */
+  caller?: Caller;
 }
 
 export interface ApiResponse {
@@ -37,6 +45,8 @@ export interface Route<Query = unknown, Body = unknown> {
   method: Method;
   /** Parameters in braces. */
   path: string;
+  /** Of a path without a run or a token, where runs are isolated by owner. Default: admins only. */
+  access?: Extract<Access, "caller" | "everyone">;
   operationId: string;
   summary: string;
   query?: z.ZodType<Query>;

@@ -13,8 +13,12 @@ export function digest(...parts: readonly (string | number)[]): string {
 export const sha256 = (bytes: string | Uint8Array): string =>
   createHash("sha256").update(bytes).digest("hex");
 
-/** The run that an idempotency key starts. */
-export const runIdOfKey = (workflow: string, key: string): string => `k-${digest("key", workflow, key)}`;
+/** The run that an idempotency key starts; with a scope, another one in each scope. */
+export const runIdOfKey = (workflow: string, key: string, scope?: string): string =>
+  `k-${digest("key", workflow, key, ...(scope === undefined ? [] : [scope]))}`;
+
+/** Whether a run id looks as if it were derived: nobody may take such a one before its run is there. */
+export const isDerivedRunId = (runId: string): boolean => /^[a-z]-[A-Za-z0-9_-]{22}$/.test(runId);
 
 /** The run that a child operation starts: another one after each redrive, but for a detached child. */
 export const childRunId = (inc: string, operation: string, redrives: number): string =>

@@ -15,6 +15,14 @@ import { Registry } from "../core/workflow.ts";
 import type { Ports } from "./parts.ts";
 import { Residents } from "./residents.ts";
 
+/** Runs are isolated by owner: a caller of the API sees and touches only the runs that are its own. */
+export interface Isolation {
+  /** The claim of a caller's token that names the owner. Default: `sub`. Callers by IAM are named by their principal. */
+  claim?: string;
+  /** Who sees every run: holders of a claim with a value, or IAM principals by their ARNs. Default: nobody. */
+  admins?: { claim: string; value: string } | string[];
+}
+
 export interface Settings {
   /** This process, in claims. */
   owner: string;
@@ -28,6 +36,8 @@ export interface Settings {
   /** Delays above this go to the scheduler. */
   messageDelayMsMax: number;
   sweepAfterMs: number;
+  /** For the API; absent, whoever may call it sees every run. */
+  isolation: Isolation | undefined;
   /** Whether a lease's owner is known to be gone, so that its lease holds nobody up. */
   isDead(owner: string): boolean;
 }
@@ -60,6 +70,7 @@ export function createEngine(
     sweepAfterMs: SWEEP_AFTER_MS,
     isDead: () => false,
     group: undefined,
+    isolation: undefined,
     ...options.settings,
   };
   const registry = new Registry(options.workflows, options.groups);

@@ -85,7 +85,7 @@ function runIdOf(engine: Engine, request: StartRequest): string {
   if (request.runId === undefined)
     return request.idempotencyKey === undefined
       ? engine.clock.id()
-      : runIdOfKey(request.workflow, request.idempotencyKey);
+      : runIdOfKey(request.workflow, request.idempotencyKey, keyScope(engine, request));
   if (!isRunId(request.runId))
     throw new StepfoldError(
       "InvalidInput",
@@ -94,6 +94,10 @@ function runIdOf(engine: Engine, request: StartRequest): string {
     );
   return request.runId;
 }
+
+/** Isolated owners' keys do not meet: one cannot learn of, or take, what another has used. */
+const keyScope = ({ settings }: Engine, { owner }: StartRequest): string | undefined =>
+  settings.isolation === undefined ? undefined : owner;
 
 async function create(
   engine: Engine,

@@ -20,6 +20,8 @@ export interface Asked {
   /** Sent as it is. */
   raw?: string | Uint8Array;
   headers?: Record<string, string>;
+  /** Who the gateway's authorizer says it is: a token's claims, or an IAM principal. */
+  as?: { claims: JsonObject } | { arn: string };
   /** As API Gateway's routes hand it over: decoded. */
   isDecoded?: boolean;
 }
@@ -60,7 +62,7 @@ export function aWorld(
 export function eventOf(
   method: string,
   path: string,
-  { body, raw, headers = {}, isDecoded }: Asked,
+  { body, raw, headers = {}, isDecoded, as }: Asked,
 ): APIGatewayProxyEventV2 {
   const [rawPath = "", rawQueryString = ""] = path.split("?");
   const event: APIGatewayProxyEventV2 = {
@@ -72,6 +74,11 @@ export function eventOf(
     requestContext: { http: { method, path: rawPath } } as APIGatewayProxyEventV2["requestContext"],
     isBase64Encoded: raw instanceof Uint8Array,
   };
+  if (as !== undefined) {
+    const authorizer =
+      "arn" in as ? { iam: { userArn: as.arn } } : { jwt: { claims: as.claims, scopes: null } };
+    Object.assign(event.requestContext, { authorizer });
+  }
   if (raw !== undefined) event.body = typeof raw === "string" ? raw : Buffer.from(raw).toString("base64");
   if (body !== undefined) event.body = JSON.stringify(body);
   return event;

@@ -40,6 +40,27 @@ const post = (path: string, body: string | Uint8Array<ArrayBuffer>, headers: Rec
     headers: { "content-type": "application/json", ...headers },
   });
 
+test("callers are who they say they are, where runs are isolated by owner", async () => {
+  await close();
+  const backend = await localBackend(aDirectory(), "me");
+  const settings = { owner: "me", codeHash: "test", isolation: {}, ...backend.settings };
+  const engine = createEngine(backend.ports, { workflows: Object.values(entry), log, settings });
+  host = await startHost({ engine, port: 0, receivers: 1, isAlone: true });
+  close = async () => {
+    await host.close();
+    await backend.close();
+  };
+  const as = (sub: string) => ({ "stepfold-claims": JSON.stringify({ sub }) });
+  const started = await post("/runs", JSON.stringify({ workflow: "listen", runId: "l" }), as("alice"));
+  expect(await started.json()).toMatchObject({ owner: "alice" });
+  const status = async (headers: Record<string, string>) =>
+    (await fetch(`${host.url}/runs/l`, { headers })).status;
+  expect(await status(as("alice"))).toBe(200);
+  expect(await status(as("bob"))).toBe(404);
+  expect(await status({})).toBe(403);
+  expect(await status({ "stepfold-claims": "alice" })).toBe(403);
+});
+
 describe("requests", () => {
   test("a name with an encoded slash arrives", async () => {
     await post("/runs", JSON.stringify({ workflow: "listen", runId: "l" }));

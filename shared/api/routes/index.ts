@@ -10,6 +10,7 @@ import * as workflows from "./workflows.ts";
 const getOpenApi = route({
   method: "GET",
   path: "/openapi.json",
+  access: "everyone",
   operationId: "getOpenApi",
   summary: "This document.",
   answers: { 200: { description: "An OpenAPI 3.1 document." } },

@@ -1,6 +1,7 @@
 /** Starting, reading, listing and removing runs. */
 import { durationMs } from "../../core/duration.ts";
-import { digest } from "../../core/ids.ts";
+import { StepfoldError } from "../../core/errors.ts";
+import { digest, isDerivedRunId } from "../../core/ids.ts";
 import { canonicalJson } from "../../core/json.ts";
 import type { RunState } from "../../core/state.ts";
 import { removeRun } from "../../engine/control.ts";
@@ -9,7 +10,8 @@ import { runNotFound } from "../../engine/outside.ts";
 import type { Engine } from "../../engine/settings.ts";
 import { type StartRequest, start } from "../../engine/start.ts";
 import type { Header, ListQuery } from "../../ports/journal.ts";
-import { type ApiResponse, route } from "../route.ts";
+import { checkOwner, forbidden } from "../access.ts";
+import { type ApiResponse, type Caller, route } from "../route.ts";
 import { msOf } from "../schemas/common.ts";
 import * as schemas from "../schemas/runs.ts";
 import { runSummary, runView } from "../views/run.ts";
@@ -36,6 +38,7 @@ const applied = (waitSeconds: number | undefined): Record<string, string> =>
 export const startRun = route<undefined, schemas.StartBody>({
   method: "POST",
   path: "/runs",
+  access: "caller",
   operationId: "startRun",
   summary: "Starts a run, or answers the one that the same request has started.",
   body: schemas.startBody,
@@ -58,16 +61,37 @@ export const startRun = route<undefined, schemas.StartBody>({
     "RunFinished",
     "InvalidDuration",
     "InvalidName",
+    "Forbidden",
+    "RunNotFound",
     "WriteConflict",
   ],
-  async handle(engine, { body, idempotencyKey, waitSeconds }) {
-    const { created, state } = await start(engine, startRequest(body, idempotencyKey));
+  async handle(engine, { body, idempotencyKey, waitSeconds, caller }) {
+    const own = caller === undefined ? body : await ownStart(engine, body, caller);
+    const { created, state } = await start(engine, startRequest(own, idempotencyKey));
     const run = waitSeconds === undefined ? { state } : await untilFinished(engine, { state }, waitSeconds);
     return runAnswer(engine, created ? 201 : 200, run.state, {
       headers: { location: `/runs/${encodeURIComponent(state.runId)}`, ...applied(waitSeconds) },
     });
   },
 });
+
+/** A start by a caller that is confined to its own runs. */
+async function ownStart(
+  engine: Engine,
+  body: schemas.StartBody,
+  { owner }: Caller,
+): Promise<schemas.StartBody> {
+  if (body.owner !== undefined && body.owner !== owner)
+    throw forbidden("Expected the caller as the run's owner, got another one. Leave `owner` out.");
+  if (body.runId !== undefined && isDerivedRunId(body.runId))
+    throw new StepfoldError(
+      "InvalidInput",
+      "Expected a runId of the caller's own making, got one of a form that is kept for derived ones.",
+      { issues: [{ path: "runId", message: "has the form of a derived run id" }] },
+    );
+  if (body.parentRunId !== undefined) await checkOwner(engine, body.parentRunId, owner);
+  return { ...body, owner };
+}
 
 function startRequest(body: schemas.StartBody, idempotencyKey: string | undefined): StartRequest {
   const { timeout, startAt, parentRunId, signal, driver: _driver, ...rest } = body;
@@ -121,12 +145,15 @@ export const deleteRun = route({
 export const listRuns = route<schemas.ListQueryParams>({
   method: "GET",
   path: "/runs",
+  access: "caller",
   operationId: "listRuns",
   summary: "Summaries of the runs that hold every filter.",
   query: schemas.listQuery,
   answers: { 200: { description: "A page of runs.", schema: schemas.runPage } },
-  async handle(engine, { query }) {
-    const { headers, cursor } = await engine.journal.list(listQuery(query));
+  async handle(engine, { query, caller }) {
+    const isOthers = caller !== undefined && query.owner !== undefined && query.owner !== caller.owner;
+    if (isOthers) return { status: 200, body: { items: [] } };
+    const { headers, cursor } = await engine.journal.list(listQuery({ ...query, ...caller }));
     return { status: 200, body: { items: headers.map(runSummary), cursor } };
   },
 });

@@ -7,6 +7,7 @@ import { workflowView } from "../views/workflow.ts";
 export const listWorkflows = route<{ limit: number; cursor?: string }>({
   method: "GET",
   path: "/workflows",
+  access: "everyone",
   operationId: "listWorkflows",
   summary: "The workflows that can be started, by name.",
   query: schemas.workflowsQuery,
@@ -22,6 +23,7 @@ export const listWorkflows = route<{ limit: number; cursor?: string }>({
 export const getWorkflow = route({
   method: "GET",
   path: "/workflows/{name}",
+  access: "everyone",
   operationId: "getWorkflow",
   summary: "A workflow.",
   answers: { 200: { description: "The workflow.", schema: schemas.workflow } },
@@ -38,6 +40,7 @@ export const getWorkflow = route({
 export const getHealth = route({
   method: "GET",
   path: "/health",
+  access: "everyone",
   operationId: "getHealth",
   summary: "Whether the API answers.",
   answers: { 200: { description: "It does.", schema: schemas.health } },
