@@ -17,6 +17,13 @@ export { flow } from "./core/flow/flow.ts";
 export type { FlowEdge, FlowGraph, FlowNode } from "./core/flow/graph.ts";
 export type { Branch, Flow, ForkedFlow, Task, Tasks } from "./core/flow/types.ts";
 export type { Json, JsonObject } from "./core/json.ts";
+export type { StepReport, TurnAction, TurnRequest } from "./core/remote/protocol.ts";
+export {
+  type FromEnvironment,
+  type FromSecretsManager,
+  type RemoteOptions,
+  remote,
+} from "./core/remote/remote.ts";
 export { NonDeterminism } from "./core/replay.ts";
 export type { ErrorMatcher, RetryOptions } from "./core/retry.ts";
 export type { Schema } from "./core/schema.ts";

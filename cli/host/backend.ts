@@ -12,8 +12,11 @@ export interface Backend {
 
 /** Throws `DataInUse`, `DataTooNew`, `DataUnreadable`. */
 export async function localBackend(dir: string, owner: string): Promise<Backend> {
-  const { localPorts } = await import("../../shared/adapters/local/index.ts");
-  const { close, ...ports } = await localPorts({ dir });
+  const [{ localPorts }, { awsAccess }] = await Promise.all([
+    import("../../shared/adapters/local/index.ts"),
+    import("../../shared/adapters/aws/runners.ts"),
+  ]);
+  const { close, ...ports } = await localPorts({ dir, aws: awsAccess(process.env) });
   // The data is held by one process: whoever else has a lease is gone.
   const settings = { isDead: (other: string) => other !== owner };
   return { ports, settings, receivers: 1, isAlone: true, close };

@@ -131,6 +131,8 @@ export interface WorkflowView {
   /** The latest first. */
   versions: number[];
   driver: Driver;
+  /** Where a remote workflow's source is. */
+  file?: string;
   /** The input's JSON Schema, where its schema has one. */
   input?: unknown;
   retry?: { [field: string]: unknown };

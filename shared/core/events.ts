@@ -187,6 +187,15 @@ export interface CallbackSent {
   type: "CallbackSent";
   operation: string;
 }
+/** The runner was not reached, or gave no answer; not handed to the code. `lostMs` is how long that has been so. */
+export interface TurnUnanswered {
+  type: "TurnUnanswered";
+  operation: string;
+  attempt: number;
+  error: RunError;
+  nextAttemptAt: number;
+  lostMs: number;
+}
 /** The next attempt begins; not handed to the code. */
 export interface StepRetried {
   type: "StepRetried";
@@ -241,6 +250,24 @@ export interface ConditionTimedOut {
   type: "ConditionTimedOut";
   operation: string;
 }
+/** A remote run's runner has said what comes next. */
+export interface TurnAnswered {
+  type: "TurnAnswered";
+  operation: string;
+  action: "step_complete" | "sleep" | "wait_event" | "complete" | "fail";
+  /** The step that it reports. */
+  step?: string;
+  /** The step's; a run's own is in `RunCompleted`. */
+  output?: Payload;
+  /** What the runner said of the failed step. */
+  failure?: Json;
+  /** When the runner is asked again after it; without it the step has failed for good. */
+  nextAttemptAt?: number;
+  /** How long the step took by the runner's word, or how long to sleep. */
+  durationMs?: number;
+  /** What to wait for. */
+  signal?: string;
+}
 /** The published state as of its first `count` patches becomes what the code sees. */
 export interface PatchDelivered {
   type: "PatchDelivered";
@@ -273,6 +300,13 @@ export interface StepStarted {
   compensable?: boolean;
   /** A dry run: its stand-in was given, its work is not done. */
   skipped?: boolean;
+}
+/** A remote run's runner is asked what comes next: now, or at `nextAttemptAt`. */
+export interface TurnStarted {
+  type: "TurnStarted";
+  operation: string;
+  name: string;
+  nextAttemptAt?: number;
 }
 export interface TimerStarted {
   type: "TimerStarted";
@@ -396,6 +430,7 @@ export type LegEvent = LegStarted | LegParked | RunStalled | EffectsDone;
 export type Delivery =
   | StepCompleted
   | StepFailed
+  | TurnAnswered
   | TimerFired
   | SignalDelivered
   | SignalTimedOut
@@ -411,6 +446,7 @@ export type Delivery =
 /** An owner's facts about steps that the code never sees. */
 export type Bookkeeping =
   | StepAttemptFailed
+  | TurnUnanswered
   | StepRetried
   | SignalRejected
   | LateResultRecorded
@@ -419,6 +455,7 @@ export type Bookkeeping =
 export type Ending = RunCompleted | RunFailed | RunCancelled | RunTimedOut | RunContinued;
 export type Command =
   | StepStarted
+  | TurnStarted
   | TimerStarted
   | SignalAwaited
   | ChildStarted

@@ -8,12 +8,13 @@
  * 3. Values go in and out by copy: what user code does to them reaches neither the journal nor another reader.
  * It knows no journal, no clock and no ports; `context.ts` is what user code sees of it.
  */
-import type { Log, StepContext } from "./context.ts";
+import type { Log, RunContext, StepContext } from "./context.ts";
 import { OperationError, type RunError, StepfoldError, toRunError } from "./errors.ts";
 import type { Command, Delivery, Ending } from "./events.ts";
 import { successorRunId } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { toJson } from "./json.ts";
+import { type Ask, RemoteRun } from "./remote/driver.ts";
 import type { RetryPolicy } from "./retry.ts";
 import { ScopedRun } from "./run.ts";
 import { type Schema, validate } from "./schema.ts";
@@ -27,6 +28,8 @@ export interface StepWork {
   policy: RetryPolicy;
   timeoutMs: number;
   atMostOnce?: boolean;
+  /** It asks a remote run's runner. */
+  isTurn?: boolean;
   /** A condition: how long after a check that does not hold the next is made. */
   again?: (attempt: number) => number;
 }
@@ -66,6 +69,8 @@ export interface ExecutionOptions {
   /** The longest that a step's attempt may take. */
   legMs: number;
   log: Log;
+  /** Asks the runner of a remote workflow. Not needed where nothing new is asked: in a mere replay. */
+  ask?: Ask;
 }
 
 /** What a settled operation hands to the code. */
@@ -116,12 +121,16 @@ export class Execution {
   async start(now: number): Promise<void> {
     this.started = true;
     this.now = now;
-    const run = new ScopedRun(this, new Scope("", undefined));
-    void this.#call(run);
+    const scope = new Scope("", undefined);
+    // Only its own driver is given a `RemoteRun`.
+    const isRemote = this.definition.driver === "remote";
+    void this.#call(
+      isRemote ? (new RemoteRun(this, scope) as unknown as RunContext) : new ScopedRun(this, scope),
+    );
     await quiet();
   }
 
-  async #call(run: ScopedRun): Promise<void> {
+  async #call(run: RunContext): Promise<void> {
     const { handler, options } = this.definition;
     try {
       const returned: unknown = await handler(run, copyOf(this.options.input));

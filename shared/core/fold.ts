@@ -14,6 +14,7 @@ import type { Json, Payload } from "./json.ts";
 import { legality } from "./legality.ts";
 import { HEADER_EVENT_BYTES_MAX, WRITE_UNIT_BYTES } from "./limits.ts";
 import { redrive } from "./redrive.ts";
+import { answerTurn, beginTurn, missTurn, settleFailed, startTurn } from "./remote/fold.ts";
 import {
   dueAtOf,
   type Effect,
@@ -267,9 +268,15 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       step.attempts = event.attempt;
       step.nextAttemptAt = undefined;
       if (dueAtOf(step) === Number.POSITIVE_INFINITY) state.timed.delete(step.id);
-      if (step.attemptError !== undefined) state.retryCount++;
+      if (step.kind === "turn") beginTurn(state, step, state.at);
+      else if (step.attemptError !== undefined) state.retryCount++;
       return;
     }
+    case "TurnAnswered":
+      answerTurn(state, event, state.at);
+      return remember(state, event, now);
+    case "TurnUnanswered":
+      return missTurn(state, event);
     case "TimerFired":
       settle(state, event.operation, "timer", "completed", {});
       return remember(state, event, now);
@@ -379,6 +386,9 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       state.kept.delete(event.operation);
       return remember(state, event, now);
     }
+    case "TurnStarted":
+      startTurn(state, event, state.at);
+      return remember(state, event, now);
     case "TimerStarted":
       timed(state, open(state, event, "timer", "sleeping"), event.dueAt);
       return remember(state, event, now);
@@ -529,6 +539,8 @@ function cancelOperation(state: RunState, operation: Operation): void {
   if (operation.compensable && operation.status === "running") state.inDoubt.add(operation.id);
   const wasChild = operation.kind === "child" ? operation.childRunId : undefined;
   settle(state, operation.id, operation.kind, "cancelled", {});
+  // Nothing was reported by it: there is nothing to show.
+  if (operation.kind === "turn") state.operations.delete(operation.id);
   if (wasChild !== undefined)
     addEffect(state, {
       id: `cancel:${operation.id}:${state.redrives}`,
@@ -572,6 +584,7 @@ function finish(
   output: Payload | undefined,
   error: RunError | undefined,
 ): void {
+  if (state.created.driver === "remote") settleFailed(state);
   for (const operation of [...state.open.values()]) cancelOperation(state, operation);
   for (const id of state.inDoubt) {
     const { name } = state.operations.get(id)!;

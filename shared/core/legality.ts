@@ -35,6 +35,8 @@ export const legality: Record<EventType, readonly Phase[]> = {
   StepCompleted: owner,
   StepFailed: owner,
   StepAttemptFailed: owner,
+  TurnAnswered: owner,
+  TurnUnanswered: owner,
   StepRetried: owner,
   TimerFired: owner,
   SignalDelivered: owner,
@@ -54,6 +56,7 @@ export const legality: Record<EventType, readonly Phase[]> = {
   LateResultRecorded: owner,
   // commands
   StepStarted: owner,
+  TurnStarted: owner,
   TimerStarted: owner,
   SignalAwaited: owner,
   ChildStarted: owner,

@@ -70,5 +70,11 @@ export const LEG_CLOSING_MS = 1_000;
 export const WAKE_LOOK_MS = 300;
 /** Runs whose journal a process keeps for further appends from outside. */
 export const KNOWN_RUNS_MAX = 200;
+/** What a turn may send and its answer may hold. Lambda: 6 MB for the request and the response of one invocation. */
+export const TURN_BYTES_MAX = 6_000_000;
+/** A runner that cannot be reached is tried for this long, at most so far apart. */
+export const RUNNER_LOST_MS_MAX = 5 * 60_000;
+export const RUNNER_RETRY_MS = 1_000;
+export const RUNNER_RETRY_MS_MAX = 20_000;
 /** However a poll backs off, it checks at least this often. */
 export const POLL_EVERY_MS_MAX = 86_400_000;

@@ -7,6 +7,7 @@
  */
 import { StepfoldError } from "./errors.ts";
 import type { RunRedriven } from "./events.ts";
+import { refoldTurns } from "./remote/fold.ts";
 import { isFork, isWork, type Operation, type RunState } from "./state.ts";
 
 /** Where a redrive begins: `from` names an operation; without it, the one that failed, or where the run was stopped. */
@@ -22,6 +23,8 @@ export function redrivePoint(
   let failed: number | undefined;
   state.history.forEach(({ event }, index) => {
     if ("operation" in event && "name" in event) starts.set(event.operation, index);
+    if (event.type === "TurnAnswered" && event.action === "fail" && event.nextAttemptAt === undefined)
+      failed = starts.get(event.operation);
     if (event.type === "CancelDelivered" || event.type === "DeadlineReached") stopped ??= index;
     if (
       state.operations.get("operation" in event ? event.operation : "")?.status === "failed" &&
@@ -85,6 +88,7 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
     if (operation.signalId !== undefined) state.signals.get(operation.signalId)!.buffered = true;
     if (
       event.keep &&
+      state.created.driver !== "remote" &&
       operation.kind === "step" &&
       operation.status === "completed" &&
       !event.again.includes(id)
@@ -93,6 +97,7 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
     state.operations.delete(id);
     if (asked.has(id)) reopen(state, operation);
   }
+  if (state.created.driver === "remote") refoldTurns(state);
   for (const { event: past } of dropped) if (past.type === "PatchMarked") state.markers.delete(past.name);
   state.requests.add(event.requestId);
   state.redrives++;

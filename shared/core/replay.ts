@@ -8,6 +8,7 @@ import { StepfoldError } from "./errors.ts";
 import type { Command, Delivery } from "./events.ts";
 import type { Execution, Outcome } from "./execution.ts";
 import type { Json, JsonObject, Payload } from "./json.ts";
+import { turnedOf } from "./remote/driver.ts";
 import type { Happening, RunState } from "./state.ts";
 
 /** The code does otherwise than the journal. Its data: `operation`, `recorded`, `found`. */
@@ -64,6 +65,13 @@ async function replayOne(
       return execution.deliver(event, now, {
         value: await mergedState(state.patches.slice(0, event.count), hydrate),
       });
+    case "TurnAnswered": {
+      nothingIssued(execution, `${event.type} of ${event.operation}`);
+      // The run's own output is kept once, with its end.
+      const output = event.action === "complete" ? state.finished?.output : event.output;
+      const turned = turnedOf(event, (await hydrate.payload(output)) as Json | undefined);
+      return execution.deliver(event, now, { value: turned as unknown as Json });
+    }
     case "StepCompleted":
     case "StepFailed":
     case "TimerFired":
@@ -129,6 +137,7 @@ const operationOf = (command: Command): string => ("operation" in command ? comm
 
 const KIND_OF: Record<Command["type"], string> = {
   StepStarted: "step",
+  TurnStarted: "turn",
   TimerStarted: "timer",
   SignalAwaited: "signal",
   ChildStarted: "child",

@@ -25,6 +25,7 @@ import type { Phase } from "./legality.ts";
 
 export type OperationKind =
   | "step"
+  | "turn"
   | "timer"
   | "signal"
   | "gate"
@@ -82,6 +83,12 @@ export interface Operation {
   skipped?: boolean;
   /** The step that a compensation undoes. */
   of?: string;
+  /** A turn: when its present attempt began, and how long its runner has been out of reach. */
+  attemptAt?: number;
+  lostMs?: number;
+  /** A step of a remote run: its failures since its run's last redrive, and how long it took by its runner's word. */
+  failures?: number;
+  durationMs?: number;
 }
 
 export interface Signal {
@@ -211,9 +218,17 @@ export const isToBeCancelled = ({ cancel, deadlineReached }: RunState): boolean 
 export const isFork = ({ kind }: Operation): boolean =>
   kind === "all" || kind === "any" || kind === "race" || kind === "map";
 
+/** What others are told of a kind: a turn is a step that has no name yet. */
+export const shownKind = ({ kind }: Operation): Exclude<OperationKind, "turn"> =>
+  kind === "turn" ? "step" : kind;
+
+/** A remote run's step that has failed and may be reported again: open, but nothing of it is under way. */
+export const isHeldFailure = ({ kind, failures }: Operation): boolean =>
+  kind === "step" && failures !== undefined;
+
 /** Operations whose work runs in legs, by attempts. */
 export const isWork = ({ kind }: Operation): boolean =>
-  kind === "step" || kind === "condition" || kind === "compensation";
+  kind === "step" || kind === "turn" || kind === "condition" || kind === "compensation";
 
 /** Whether an attempt of it should be in flight. */
 export const needsAttempt = (operation: Operation): boolean =>

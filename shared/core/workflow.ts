@@ -8,6 +8,7 @@ import { StepfoldError } from "./errors.ts";
 import type { FlowGraph } from "./flow/graph.ts";
 import { checkName } from "./ids.ts";
 import { LEG_MS_MAX } from "./limits.ts";
+import type { Runner } from "./remote/remote.ts";
 import { type RetryOptions, retryPolicy } from "./retry.ts";
 import type { Schema } from "./schema.ts";
 
@@ -42,6 +43,10 @@ export interface Workflow<I = unknown, O = unknown> {
   /** Of a declared flow: its structure, as a hash and to draw. */
   readonly definitionHash?: string;
   readonly graph?: FlowGraph;
+  /** Of a remote workflow: who does its steps, and where that one's source is. */
+  readonly driver?: "remote";
+  readonly runner?: Runner;
+  readonly file?: string;
 }
 
 /** Any workflow, whatever its input and output. */

@@ -21,6 +21,7 @@ import { toJson } from "../core/json.ts";
 import { validate } from "../core/schema.ts";
 import {
   dueAtOf,
+  isHeldFailure,
   isToBeCancelled,
   needsAttempt,
   type Operation,
@@ -46,9 +47,15 @@ export function isActionable(
   if (state.firstUndelivered !== undefined || state.childEnds.size > 0 || state.answered.size > 0)
     return true;
   if ([...state.effects.keys()].some((id) => !effectsDone.has(id))) return true;
-  if (state.open.size === 0 || hasIdleStep(state)) return true;
+  if (isIdle(state) || hasIdleStep(state)) return true;
   if ((wakeAtOf(state) ?? Number.POSITIVE_INFINITY) <= now) return true;
   return hasCandidate(state);
+}
+
+/** Nothing is under way: its code has to say what comes next. */
+function isIdle(state: RunState): boolean {
+  for (const operation of state.open.values()) if (!isHeldFailure(operation)) return false;
+  return true;
 }
 
 /** A step that was handed over by a leg that had no time left for it. */

@@ -19,16 +19,25 @@ import type {
 } from "../core/events.ts";
 import { Execution, type Outcome, runTimedOut } from "../core/execution.ts";
 import { childRunId, idempotencyKeyOf } from "../core/ids.ts";
-import type { Json } from "../core/json.ts";
+import type { Json, Payload } from "../core/json.ts";
 import { AWAIT_IN_LEG_MS, ENTRY_BYTES_MAX, LEG_CLOSING_MS, TAIL_READ_MS } from "../core/limits.ts";
+import { turnedOf } from "../core/remote/driver.ts";
 import { mergedState, NonDeterminism, replay } from "../core/replay.ts";
 import { retryDelayMs } from "../core/retry.ts";
-import { isFork, isToBeCancelled, needsAttempt, type Operation, wakeAtOf } from "../core/state.ts";
+import {
+  isFork,
+  isHeldFailure,
+  isToBeCancelled,
+  needsAttempt,
+  type Operation,
+  wakeAtOf,
+} from "../core/state.ts";
 import { type Attempt, type AttemptResult, Attempts } from "./attempts.ts";
 import { answered, due, matchSignal } from "./decide.ts";
 import { Draft } from "./draft.ts";
 import { perform } from "./effects.ts";
 import { catchUp, externalized, loadRun, payloadOf, readPayload } from "./load.ts";
+import { answeredTurn, asker, unansweredTurn } from "./remote.ts";
 import type { Resident } from "./residents.ts";
 import type { Engine } from "./settings.ts";
 import { eventIsThere, sendWake, wakeOf } from "./wake.ts";
@@ -174,6 +183,7 @@ export class Leg {
       markers: state.markers,
       legMs: this.#engine.settings.legMs - LEG_CLOSING_MS,
       log: this.#engine.log,
+      ask: asker(this.#engine, this.#run, definition),
     });
   }
 
@@ -455,6 +465,7 @@ export class Leg {
   async #settled(result: AttemptResult): Promise<boolean> {
     const { operation } = result.attempt;
     if (!result.ok) return this.#failed(result);
+    if (result.attempt.work.isTurn && this.#run.state.open.has(operation)) return this.#turned(result);
     const value = result.text === undefined ? undefined : (JSON.parse(result.text) as Json);
     if (this.#run.state.open.has(operation) && this.#noted(result.attempt, value)) return true;
     const output =
@@ -467,6 +478,16 @@ export class Leg {
       return true;
     }
     return this.#deliver({ type: "StepCompleted", operation, ...stored }, { value }, bytes);
+  }
+
+  /** Drafts what a remote run's runner has answered. */
+  async #turned(result: AttemptResult & { ok: true }): Promise<boolean> {
+    const draft = this.#open();
+    const { event, output } = await answeredTurn(this.#engine, this.#run, result, draft.seen);
+    // The run's end, which holds its output, goes into this very entry: a full one would leave it for the next.
+    const bytes =
+      event.action === "complete" ? 0 : 200 + jsonBytes(event.output) + jsonBytes({ v: event.failure ?? "" });
+    return this.#deliver(event, { value: turnedOf(event, output) as unknown as Json }, bytes);
   }
 
   /** What an attempt of other things than steps comes to: a token handed out, a condition that does not hold. */
@@ -491,6 +512,12 @@ export class Leg {
     const { operation } = attempt;
     if (!this.#run.state.open.has(operation)) {
       this.#open().push({ type: "LateResultRecorded", operation, error });
+      return true;
+    }
+    if (attempt.work.isTurn) {
+      const missed = unansweredTurn(this.#engine, this.#run, result, this.#open().seen);
+      if (missed.type === "StepFailed") return this.#deliver(missed, { error: missed.error });
+      this.#open().push(missed);
       return true;
     }
     if (attempt.work.again !== undefined && error.code !== "NotSerializable") {
@@ -634,6 +661,7 @@ export class Leg {
 /** Events after whose entry an attempt begins. */
 const BEGINS = new Set<RunEvent["type"]>([
   "StepStarted",
+  "TurnStarted",
   "StepRetried",
   "ConditionStarted",
   "CallbackCreated",
@@ -664,7 +692,8 @@ function runningSteps(run: Resident): Operation[] {
 }
 
 function hasOpenLeaf(run: Resident): boolean {
-  for (const operation of run.state.open.values()) if (!isFork(operation)) return true;
+  for (const operation of run.state.open.values())
+    if (!isFork(operation) && !isHeldFailure(operation)) return true;
   return false;
 }
 
@@ -677,10 +706,10 @@ function bytesOf(command: Command): number {
         : command.type === "RunCompleted"
           ? command.output
           : undefined;
-  return (
-    120 +
-    (payload !== undefined && "v" in payload && typeof payload.v === "object"
-      ? JSON.stringify(payload.v).length
-      : 40)
-  );
+  return 120 + jsonBytes(payload);
 }
+
+const jsonBytes = (payload: Payload | undefined): number =>
+  payload !== undefined && "v" in payload && typeof payload.v === "object"
+    ? JSON.stringify(payload.v).length
+    : 40;

@@ -7,14 +7,16 @@ import type { Clock } from "../ports/clock.ts";
 import type { JournalStore } from "../ports/journal.ts";
 import type { Meter } from "../ports/meter.ts";
 import type { Queue } from "../ports/queue.ts";
+import type { Runners } from "../ports/runners.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
 
-/** The five ports and the meter that their adapters count on. */
+/** The ports, and the meter that their adapters count on. */
 export interface Ports {
   journal: JournalStore;
   queue: Queue;
   scheduler: Scheduler;
   blobs: BlobStore;
+  runners: Runners;
   clock: Clock;
   meter: Meter;
 }

@@ -247,7 +247,7 @@ async function eventOf(
     type: "RunCreated",
     workflow: definition.name,
     version: definition.version,
-    driver: "code",
+    driver: definition.driver ?? "code",
     group: engine.registry.groupOf(definition),
     input: await payload(input),
     state: await payload(state),

@@ -9,6 +9,7 @@
  * 3. The same calls with the same seed give the same journal.
  */
 import { type MemoryPorts, memoryPorts } from "../adapters/memory/index.ts";
+import type { ScriptedRunner } from "../adapters/memory/runners.ts";
 import type { Log } from "../core/context.ts";
 import { type Duration, durationMs } from "../core/duration.ts";
 import { OperationError, StepfoldError } from "../core/errors.ts";
@@ -56,6 +57,8 @@ export interface TestHostOptions {
   patienceMs?: number;
   /** Default: nothing is logged. */
   log?: Log;
+  /** Who plays the runners of remote workflows, by the workflow's name. One that throws was not reached. */
+  runners?: Record<string, ScriptedRunner>;
   /** Crash once, at this moment of those that `moments` counts. */
   crashAt?: number;
 }
@@ -84,6 +87,7 @@ export class TestHost {
     const { seed, now } = options;
     this.ports = memoryPorts({ seed, ...(now === undefined ? {} : { now: new Date(now).getTime() }) });
     this.#work = new Work(options.patienceMs ?? 1_000);
+    for (const [workflow, runner] of Object.entries(options.runners ?? {})) this.runner(workflow, runner);
     this.#workflows = [...options.workflows]
       .filter(isWorkflow)
       .map((workflow) => this.#work.watched(workflow));
@@ -173,6 +177,12 @@ export class TestHost {
   /** The next attempt of a step of that name throws `error` instead of doing its work. */
   failNext(step: string, error: Error): void {
     this.#work.failNext(step, error);
+  }
+
+  /** From now on this function plays the runner of a remote workflow. */
+  runner(workflow: Workflow<never, unknown> | string, runner: ScriptedRunner): void {
+    const name = typeof workflow === "string" ? workflow : workflow.name;
+    this.ports.runners.script(name, (turn, call) => this.#work.done(name, () => runner(turn, call)));
   }
 
   /** Kills the process, as `kill -9` does, and starts another. A step may call it in the midst of its work. */

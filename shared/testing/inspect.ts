@@ -3,7 +3,7 @@ import type { RunError } from "../core/errors.ts";
 import type { RunEvent, RunStatus } from "../core/events.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import { mergedState } from "../core/replay.ts";
-import { type OperationKind, type OperationStatus, statusOf, wakeAtOf } from "../core/state.ts";
+import { type OperationKind, type OperationStatus, shownKind, statusOf, wakeAtOf } from "../core/state.ts";
 import { loadRun, readPayload } from "../engine/load.ts";
 import { runNotFound } from "../engine/outside.ts";
 import type { Ports } from "../engine/parts.ts";
@@ -86,34 +86,23 @@ export async function viewOf(ports: Ports, runId: string): Promise<RunView> {
 export async function operationsOf(ports: Ports, runId: string): Promise<OperationView[]> {
   const { state } = await loaded(ports, runId);
   return Promise.all(
-    [...state.operations.values()].map(
-      async ({
+    [...state.operations.values()].map(async (operation) => {
+      const { id, name, parent, status, attempts, startedAt, finishedAt, output, error, childRunId } =
+        operation;
+      return withoutUndefined({
         id,
         name,
-        kind,
+        kind: shownKind(operation),
         parent,
         status,
         attempts,
-        startedAt,
-        finishedAt,
-        output,
+        startedAt: new Date(startedAt),
+        finishedAt: finishedAt === undefined ? undefined : new Date(finishedAt),
+        output: await readPayload(ports, output),
         error,
         childRunId,
-      }) =>
-        withoutUndefined({
-          id,
-          name,
-          kind,
-          parent,
-          status,
-          attempts,
-          startedAt: new Date(startedAt),
-          finishedAt: finishedAt === undefined ? undefined : new Date(finishedAt),
-          output: await readPayload(ports, output),
-          error,
-          childRunId,
-        }),
-    ),
+      });
+    }),
   );
 }
 

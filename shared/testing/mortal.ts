@@ -19,6 +19,7 @@ export function mortalPorts(ports: Ports, life: Life): Ports {
     queue: mortal(ports.queue, life),
     scheduler: mortal(ports.scheduler, life),
     blobs: mortal(ports.blobs, life),
+    runners: mortal(ports.runners, life),
     clock: mortalClock(ports.clock, life),
     meter: ports.meter,
   };

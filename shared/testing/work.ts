@@ -97,6 +97,11 @@ export class Work {
     });
   }
 
+  /** Work that no step's function does: a runner's. */
+  done<T>(name: string, work: () => T | Promise<T>): Promise<T> {
+    return this.#watch(name, work);
+  }
+
   async #watch<T>(name: string, work: () => T | Promise<T>): Promise<T> {
     const error = this.#toFail.get(name)?.shift();
     if (error !== undefined) throw error;

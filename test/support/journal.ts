@@ -105,6 +105,21 @@ export const stepRetried = (operation: string, attempt: number): RunEvent => ({
   operation,
   attempt,
 });
+export const turnAnswered = (operation: string, change: Change<"TurnAnswered"> = {}): RunEvent => ({
+  type: "TurnAnswered",
+  operation,
+  action: "step_complete",
+  step: "charge",
+  ...change,
+});
+export const turnUnanswered = (operation: string, attempt: number, nextAttemptAt: number): RunEvent => ({
+  type: "TurnUnanswered",
+  operation,
+  attempt,
+  nextAttemptAt,
+  lostMs: 1_000,
+  error: anError(),
+});
 export const signalDelivered = (operation: string, signalId: string): RunEvent => ({
   type: "SignalDelivered",
   operation,
@@ -135,6 +150,12 @@ export const stepStarted = (operation: string, name: string): RunEvent => ({
   type: "StepStarted",
   operation,
   name,
+});
+export const turnStarted = (operation: string, nextAttemptAt?: number): RunEvent => ({
+  type: "TurnStarted",
+  operation,
+  name: "turn",
+  ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
 });
 export const timerStarted = (operation: string, name: string, dueAt: number): RunEvent => ({
   type: "TimerStarted",

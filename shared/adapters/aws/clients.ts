@@ -33,7 +33,7 @@ export function createClients(env: Record<string, string | undefined>): AwsClien
   };
 }
 
-function endpointOf(
+export function endpointOf(
   env: Record<string, string | undefined>,
   service: string,
 ): { endpoint: string } | Record<never, never> {
@@ -41,7 +41,7 @@ function endpointOf(
   return endpoint ? { endpoint } : {};
 }
 
-const within = (requestTimeout: number) => ({
+export const within = (requestTimeout: number) => ({
   maxAttempts: HTTP_ATTEMPTS_MAX,
   requestHandler: {
     connectionTimeout: CONNECTION_TIMEOUT_MS,

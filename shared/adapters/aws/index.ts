@@ -1,16 +1,19 @@
-/** The five ports on AWS, built from a configuration. A bill of materials: it holds no logic. */
+/** The ports on AWS, built from a configuration. A bill of materials: it holds no logic. */
 import type { BlobStore } from "../../ports/blobs.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { JournalStore } from "../../ports/journal.ts";
 import { Meter } from "../../ports/meter.ts";
 import type { Queue } from "../../ports/queue.ts";
+import type { Runners } from "../../ports/runners.ts";
 import type { Scheduler } from "../../ports/scheduler.ts";
 import { systemClock } from "../local/clock.ts";
+import { NetworkRunners } from "../local/runners.ts";
 import { S3Blobs } from "./blobs.ts";
 import { type AwsClients, createClients } from "./clients.ts";
 import { DynamoJournal } from "./journal.ts";
 import type { AwsConfig } from "./names.ts";
 import { SqsQueue } from "./queue.ts";
+import { awsAccess } from "./runners.ts";
 import { EventBridgeScheduler } from "./scheduler.ts";
 
 export interface AwsPorts {
@@ -18,6 +21,7 @@ export interface AwsPorts {
   queue: Queue;
   scheduler: Scheduler;
   blobs: BlobStore;
+  runners: Runners;
   clock: Clock;
   meter: Meter;
 }
@@ -45,6 +49,7 @@ export function awsPorts(config: AwsConfig, overrides: AwsOverrides = {}): AwsPo
       meter,
     }),
     blobs: new S3Blobs({ client: clients.s3, bucket: config.bucket, clock }),
+    runners: new NetworkRunners({ env: process.env, aws: awsAccess(process.env), clock }),
     clock,
     meter,
   };

@@ -1,4 +1,4 @@
-/** The five ports on one directory: `stepfold.db` and `blobs/`. For `stepfold dev`, the demo, and small self-hosting. */
+/** The ports on one directory: `stepfold.db` and `blobs/`. For `stepfold dev`, the demo, and small self-hosting. */
 import { join } from "node:path";
 import type { Clock } from "../../ports/clock.ts";
 import { Meter } from "../../ports/meter.ts";
@@ -8,6 +8,7 @@ import { systemClock } from "./clock.ts";
 import { keepDeletingExpired } from "./expiry.ts";
 import { LocalJournal } from "./journal.ts";
 import { LocalQueue } from "./queue.ts";
+import { type AwsAccess, NetworkRunners } from "./runners.ts";
 import { LocalScheduler } from "./scheduler.ts";
 import { Store } from "./store.ts";
 
@@ -16,14 +17,22 @@ export interface LocalPorts {
   queue: LocalQueue;
   scheduler: LocalScheduler;
   blobs: LocalBlobs;
+  runners: NetworkRunners;
   clock: Clock;
   meter: Meter;
   /** Writes what was asked for, ends every wait, and lets go of the data. */
   close(): Promise<void>;
 }
 
+export interface LocalOptions {
+  dir: string;
+  visibilityMs?: number;
+  /** For runners that are Lambda functions, and secrets of Secrets Manager. */
+  aws?: AwsAccess;
+}
+
 /** Opens the data in `dir`, making it if there is none. One process at a time: see `Store.open` for how it fails. */
-export async function localPorts(options: { dir: string; visibilityMs?: number }): Promise<LocalPorts> {
+export async function localPorts(options: LocalOptions): Promise<LocalPorts> {
   const store = Store.open(options.dir);
   const clock = systemClock;
   const meter = new Meter();
@@ -31,6 +40,7 @@ export async function localPorts(options: { dir: string; visibilityMs?: number }
   const queue = new LocalQueue(store, clock, meter, options.visibilityMs ?? VISIBILITY_MS);
   const scheduler = new LocalScheduler(store, clock, meter, queue);
   const blobs = new LocalBlobs(join(options.dir, "blobs"), clock);
+  const runners = new NetworkRunners({ env: process.env, ...(options.aws ? { aws: options.aws } : {}) });
   const stopDeleting = keepDeletingExpired(clock, journal, queue);
   const close = async () => {
     stopDeleting();
@@ -39,7 +49,7 @@ export async function localPorts(options: { dir: string; visibilityMs?: number }
     journal.close();
     store.close();
   };
-  return { journal, queue, scheduler, blobs, clock, meter, close };
+  return { journal, queue, scheduler, blobs, runners, clock, meter, close };
 }
 
 export { systemClock } from "./clock.ts";

@@ -1,10 +1,11 @@
-/** The five ports in memory, on virtual time: for unit tests of users' workflows and the simulation. */
+/** The ports in memory, on virtual time: for unit tests of users' workflows and the simulation. */
 import { Meter } from "../../ports/meter.ts";
 import { VISIBILITY_MS } from "../common/mailbox.ts";
 import { MemoryBlobs } from "./blobs.ts";
 import { VirtualClock } from "./clock.ts";
 import { MemoryJournal } from "./journal.ts";
 import { MemoryQueue } from "./queue.ts";
+import { MemoryRunners } from "./runners.ts";
 import { MemoryScheduler } from "./scheduler.ts";
 
 export interface MemoryPorts {
@@ -12,6 +13,7 @@ export interface MemoryPorts {
   queue: MemoryQueue;
   scheduler: MemoryScheduler;
   blobs: MemoryBlobs;
+  runners: MemoryRunners;
   clock: VirtualClock;
   meter: Meter;
 }
@@ -28,6 +30,7 @@ export function memoryPorts(
     queue,
     scheduler: new MemoryScheduler(clock, meter, queue),
     blobs: new MemoryBlobs(),
+    runners: new MemoryRunners(),
     clock,
     meter,
   };

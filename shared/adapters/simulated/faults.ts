@@ -2,7 +2,7 @@
  * What may go wrong at a port. Whoever simulates decides it, call by call; the simulated adapters carry it out.
  */
 
-export type PortName = "journal" | "queue" | "scheduler" | "blobs";
+export type PortName = "journal" | "queue" | "scheduler" | "blobs" | "runners";
 
 /** One call of a port, by one process. */
 export interface Call {

@@ -1,5 +1,5 @@
 /**
- * The five ports as one process of a simulation has them: other adapters, on virtual time, under faults. The same
+ * The ports as one process of a simulation has them: other adapters, on virtual time, under faults. The same
  * adapters stand behind every process; what each process does with them is its own, until its life is over.
  */
 
@@ -8,6 +8,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { JournalStore } from "../../ports/journal.ts";
 import type { Meter } from "../../ports/meter.ts";
 import type { Queue } from "../../ports/queue.ts";
+import type { Runners } from "../../ports/runners.ts";
 import type { Scheduler } from "../../ports/scheduler.ts";
 import { SimulatedBlobs } from "./blobs.ts";
 import { Caller } from "./caller.ts";
@@ -16,6 +17,7 @@ import type { Faults } from "./faults.ts";
 import { SimulatedJournal } from "./journal.ts";
 import type { Life } from "./life.ts";
 import { SimulatedQueue } from "./queue.ts";
+import { SimulatedRunners } from "./runners.ts";
 import { SimulatedScheduler } from "./scheduler.ts";
 
 export interface PortsBehind {
@@ -23,6 +25,7 @@ export interface PortsBehind {
   queue: Queue;
   scheduler: Scheduler;
   blobs: BlobStore;
+  runners: Runners;
   clock: Clock;
   meter: Meter;
 }
@@ -38,6 +41,7 @@ export function simulatedPorts(
     queue: new SimulatedQueue(behind.queue, caller),
     scheduler: new SimulatedScheduler(behind.scheduler, caller),
     blobs: new SimulatedBlobs(behind.blobs, caller),
+    runners: new SimulatedRunners(behind.runners, caller),
     clock: new SimulatedClock(behind.clock, life, options.skewMs),
     meter: behind.meter,
   };

@@ -7,6 +7,7 @@ const span = z.union([z.number(), z.string()]).describe("A duration as it was wr
 export const workflow = z.object({
   name: z.string(),
   description: z.string().optional(),
+  file: z.string().optional().describe("Where a remote workflow's source is."),
   versions: z.array(z.number().int()).describe("The latest first."),
   driver: z.enum(["code", "remote", "managed", "mirrored"]),
   input: z.unknown().optional().describe("The input's JSON Schema, where its schema has one."),

@@ -1,5 +1,5 @@
 /** A run's operations, flat and in order of start; and the signals that it received, in order of arrival. */
-import type { Operation, RunState, Signal } from "../../core/state.ts";
+import { type Operation, type RunState, type Signal, shownKind } from "../../core/state.ts";
 import type { Engine } from "../../engine/settings.ts";
 import type { OperationView, SignalView } from "../schemas/details.ts";
 import type { Page } from "./journal.ts";
@@ -31,14 +31,15 @@ async function viewOf(operation: Operation, budget: Budget): Promise<OperationVi
   return {
     id: operation.id,
     name: operation.name,
-    kind: operation.kind,
+    kind: shownKind(operation),
     parent: operation.parent,
     status,
     attempts: operation.attempts,
-    retryCount: operation.attempts - 1,
+    // A runner that is out of reach uses no retries.
+    retryCount: operation.kind === "turn" ? 0 : operation.attempts - 1,
     startedAt: iso(startedAt),
     finishedAt: isoIf(finishedAt),
-    durationMs: finishedAt === undefined ? undefined : finishedAt - startedAt,
+    durationMs: operation.durationMs ?? (finishedAt === undefined ? undefined : finishedAt - startedAt),
     nextAttemptAt: isoIf(operation.nextAttemptAt),
     wakeAt: finishedAt === undefined ? isoIf(endOf(operation)) : undefined,
     output: await budget.show(operation.output),

@@ -6,12 +6,13 @@ import type { WorkflowView } from "../schemas/workflows.ts";
 
 /** `versions` has the latest first, and at least one. */
 export function workflowView(versions: readonly AnyWorkflow[]): WorkflowView {
-  const { name, options, definitionHash, graph } = versions[0]!;
+  const { name, options, definitionHash, graph, driver, file } = versions[0]!;
   return {
     name,
     description: options.description,
+    file,
     versions: versions.map(({ version }) => version),
-    driver: "code",
+    driver: driver ?? "code",
     input: jsonSchemaOf(options.input),
     retry: options.retry && retryView(options.retry),
     maxRetries: options.maxRetries,
