@@ -143,7 +143,7 @@ const LEG = new Set<EventType>(["LegStarted", "LegParked", "RunStalled", "Effect
 /** The event with its times counted from its own, without what chance decided, and with blobs by their content. */
 function relative(event: JsonObject, at: number): JsonObject {
   const fields = Object.entries(event).map(([name, value]): [string, Json] => {
-    if (name === "nextAttemptAt") return [name, "later"];
+    if (name === "nextAttemptAt" || name === "lostMs") return [name, "later"];
     if (["dueAt", "startAt", "deadline"].includes(name) && typeof value === "number")
       return [name, value - at];
     const blob = isObject(value) ? value.b : undefined;

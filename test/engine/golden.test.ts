@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { goldenIn, readGolden, withGolden } from "../../examples/golden.ts";
 import type { Log } from "../../shared/core/context.ts";
 import { legality } from "../../shared/core/legality.ts";
+import { remote } from "../../shared/core/remote/remote.ts";
 import { type AnyWorkflow, workflow } from "../../shared/core/workflow.ts";
 import { patchState } from "../../shared/engine/control.ts";
 import { createEngine } from "../../shared/engine/settings.ts";
@@ -14,6 +15,7 @@ import {
   type GoldenJournal,
   normalised,
   replayJournal,
+  type ScriptedRunner,
   type TestHost,
   testHost,
 } from "../../shared/testing/index.ts";
@@ -86,7 +88,26 @@ const workflows = {
     await run.step("count", () => left);
     return left === 0 ? "done" : run.continueAsNew(left - 1);
   }),
+  remote: remote("remote", { url: "http://runner.test" }),
 } satisfies Record<string, AnyWorkflow>;
+
+/** Out of reach at first; then a step that fails once, a sleep, an event, and the end. */
+function remoteRunner(): ScriptedRunner {
+  let isReached = false;
+  return ({ completed_steps: steps, current_step: current }) => {
+    if (!isReached) {
+      isReached = true;
+      throw new Error("ECONNREFUSED");
+    }
+    if (steps.length === 0) return { action: "fail", step_name: "charge", error: "busy" };
+    if (steps.length === 1)
+      return { action: "step_complete", step_name: "charge", output: { cents: 7 }, duration_ms: 5 };
+    if (current === 1) return { action: "sleep", duration: "1h" };
+    return steps.length === 2
+      ? { action: "wait_event", event: "paid" }
+      : { action: "complete", output: "billed" };
+  };
+}
 
 const scenarios: Record<keyof typeof workflows, (host: TestHost) => Promise<string>> = {
   callbacks: async (host) => {
@@ -135,6 +156,13 @@ const scenarios: Record<keyof typeof workflows, (host: TestHost) => Promise<stri
     return runId;
   },
   continued: (host) => host.start("continued", 1),
+  remote: async (host) => {
+    host.runner("remote", remoteRunner());
+    const runId = await host.start("remote", { order: 7 });
+    await host.skip("2h");
+    await host.signal(runId, "paid", { by: "card" });
+    return runId;
+  },
 };
 
 describe.each(Object.keys(scenarios) as (keyof typeof workflows)[])("%s", (name) => {
