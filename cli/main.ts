@@ -1,26 +1,45 @@
 #!/usr/bin/env node
 /** The command `stepfold`. Exit codes: 0 done, 1 failed, 2 wrong use. An error is one line: what, and what to do. */
-import { Command, CommanderError, Option } from "commander";
+import { createRequire } from "node:module";
+import { Command, CommanderError } from "commander";
+import { approveCommand } from "./commands/approve.ts";
+import { cancelCommand } from "./commands/cancel.ts";
+import { costCommand } from "./commands/cost.ts";
+import { devCommand } from "./commands/dev.ts";
+import { journalCommand } from "./commands/journal.ts";
+import { listCommand } from "./commands/list.ts";
+import { pauseCommand } from "./commands/pause.ts";
+import { redriveCommand } from "./commands/redrive.ts";
+import { rejectCommand } from "./commands/reject.ts";
+import { resumeCommand } from "./commands/resume.ts";
+import { showCommand } from "./commands/show.ts";
+import { signalCommand } from "./commands/signal.ts";
+import { startCommand } from "./commands/start.ts";
+import { watchCommand } from "./commands/watch.ts";
+import { WRONG_USE } from "./connect/problem.ts";
 
-const WRONG_USE = 2;
-
+const { version } = createRequire(import.meta.url)("stepfold/package.json") as { version: string };
 const program = new Command("stepfold")
   .description("Durable workflows: run them here, or in your own AWS account.")
-  .exitOverride();
-
-program
-  .command("dev")
-  .description("serve the workflows that a module exports, with all that they need, from this machine")
-  .argument("[entry]", "the module that exports workflows (default: workflows/index.ts)")
-  .option("--port <port>", "where to listen; 0 picks a free port", "4317")
-  .option("--data <dir>", "where runs are kept", ".stepfold")
-  .addOption(
-    new Option("--backend <backend>", "what keeps the runs").choices(["local", "aws"]).default("local"),
-  )
-  .action(async (entry: string | undefined, options) => {
-    const { dev } = await import("./dev.ts");
-    await dev(entry, options);
-  });
+  .version(version);
+const commands = [
+  devCommand,
+  startCommand,
+  signalCommand,
+  approveCommand,
+  rejectCommand,
+  cancelCommand,
+  pauseCommand,
+  resumeCommand,
+  redriveCommand,
+  listCommand,
+  showCommand,
+  journalCommand,
+  watchCommand,
+  costCommand,
+];
+for (const command of [program, ...commands]) command.exitOverride();
+for (const command of commands) program.addCommand(command);
 
 try {
   await program.parseAsync();

@@ -77,7 +77,9 @@ function queryOf(query: Call["query"] = {}): string {
   const given = Object.entries(query).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, String(value)] as [string, string]],
   );
-  return given.length === 0 ? "" : `?${new URLSearchParams(given)}`;
+  return given.length === 0
+    ? ""
+    : `?${given.map((pair) => pair.map(encodeURIComponent).join("=")).join("&")}`;
 }
 
 const defined = (headers: Record<string, string | undefined>): Record<string, string> =>

@@ -1,11 +1,6 @@
 /** The client against a host: each method over HTTP, types and failures. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from "vitest";
 import type * as z from "zod";
-import { localBackend } from "../../cli/host/backend.ts";
-import { startHost } from "../../cli/host/host.ts";
 import type { gateView } from "../../shared/api/schemas/decisions.ts";
 import type { operation, signal } from "../../shared/api/schemas/details.ts";
 import type { run, runSummary } from "../../shared/api/schemas/runs.ts";
@@ -21,7 +16,7 @@ import {
   type WorkflowView,
 } from "../../shared/client/index.ts";
 import { workflow } from "../../shared/core/workflow.ts";
-import { createEngine } from "../../shared/engine/settings.ts";
+import { localHost } from "../support/local-host.ts";
 
 const add = workflow("add", async (runs, input: { left: number; right: number }) =>
   runs.step("sum", () => input.left + input.right),
@@ -57,23 +52,8 @@ let url: string;
 let close: () => Promise<void>;
 
 beforeAll(async () => {
-  const directory = mkdtempSync(join(tmpdir(), "stepfold-client-"));
-  const backend = await localBackend(directory, "me");
-  const log = { debug() {}, info() {}, warn() {}, error() {} };
-  const settings = { owner: "me", codeHash: "test", ...backend.settings };
-  const engine = createEngine(backend.ports, {
-    workflows: [add, call, count, decide, echo, listen, fail, fragile],
-    log,
-    settings,
-  });
-  const host = await startHost({ engine, port: 0, receivers: 1, isAlone: true });
-  url = host.url;
+  ({ url, close } = await localHost([add, call, count, decide, echo, listen, fail, fragile]));
   client = createClient({ url: `${url}/` });
-  close = async () => {
-    await host.close();
-    await backend.close();
-    rmSync(directory, { recursive: true, force: true });
-  };
 });
 afterAll(() => close());
 

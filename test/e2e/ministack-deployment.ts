@@ -48,6 +48,8 @@ export interface Deployment {
   ministack: MiniStack;
   outputs: Outputs;
   owner: Credentials;
+  /** Where MiniStack serves the deployed HTTP API. */
+  apiUrl: string;
   /** A call of the deployed HTTP API; without credentials it is not signed. */
   api(
     method: string,
@@ -94,13 +96,15 @@ function commandLine(ministack: MiniStack) {
 function deployment(ministack: MiniStack, outputs: Outputs): Deployment {
   const owner = { accessKeyId: "test", secretAccessKey: "test" };
   const apiId = new URL(outputs.FlowsApiUrl).hostname.split(".")[0];
+  const apiPath = `/_aws/execute-api/${apiId}/$default`;
+  const apiUrl = `${ministack.endpoint}${apiPath}`;
   const send = (service: string, request: OutgoingRequest, as: Credentials | undefined) =>
     sendSigned(`${ministack.endpoint}${request.path}`, service, ministack.region, request, as);
 
   const api: Deployment["api"] = async (method, path, { body, as, headers = {} } = {}) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const json: Record<string, string> = text === undefined ? {} : { "content-type": "application/json" };
-    const prefixed = `/_aws/execute-api/${apiId}/$default${path}`;
+    const prefixed = `${apiPath}${path}`;
     const answer = await send(
       "execute-api",
       { method, path: prefixed, body: text, headers: { ...json, ...headers } },
@@ -130,7 +134,7 @@ function deployment(ministack: MiniStack, outputs: Outputs): Deployment {
       sessionToken: field("SessionToken"),
     };
   };
-  return { ministack, outputs, owner, api, aws, assume, stop: () => ministack.stop() };
+  return { ministack, outputs, owner, apiUrl, api, aws, assume, stop: () => ministack.stop() };
 }
 
 interface OutgoingRequest {

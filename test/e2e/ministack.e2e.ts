@@ -7,6 +7,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { run } from "../host/command.ts";
 import {
   type Answer,
   type Credentials,
@@ -203,6 +204,53 @@ describe("timers", () => {
       status: "sleeping",
       wakeAt,
     });
+  });
+});
+
+describe("the command line", () => {
+  const stepfold = (credentials: Credentials, ...args: string[]) =>
+    run(args, {
+      AWS_REGION: deployment.ministack.region,
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+      ...(credentials.sessionToken === undefined ? {} : { AWS_SESSION_TOKEN: credentials.sessionToken }),
+      AWS_ENDPOINT_URL: deployment.ministack.endpoint,
+    });
+
+  test("starts, signals and lists runs by signed requests", async () => {
+    const there = ["--url", deployment.apiUrl, "--sign", "--json"];
+    const runId = `by hand/${Date.now()}`.replace(/[ /]/g, "~");
+    const started = await stepfold(
+      caller,
+      "start",
+      "order",
+      "--run-id",
+      runId,
+      "--tag",
+      "by=a hand",
+      ...there,
+    );
+    expect(started).toMatchObject({ code: 0, stderr: "" });
+    await eventually("the run to wait", async () => (await call("GET", `/runs/${runId}`)).body.waitingFor[0]);
+    expect((await stepfold(caller, "signal", runId, "paid", '{"amount": 4}', ...there)).code).toBe(0);
+    const watched = await stepfold(caller, "watch", runId, ...there);
+    expect(watched).toMatchObject({ code: 0, stderr: "" });
+    expect(JSON.parse(watched.stdout.trim().split("\n").at(-1)!).output).toEqual({ paid: { amount: 4 } });
+    const listed = await stepfold(caller, "list", "--tag", "by=a hand", ...there);
+    expect(listed.stdout).toContain(runId);
+  });
+
+  test("is refused without a signature, and as a role that was not granted it", async () => {
+    const unsigned = await stepfold(caller, "list", "--url", deployment.apiUrl);
+    expect(unsigned).toMatchObject({ code: 1, stderr: expect.stringContaining("--sign") });
+    const stranger = await deployment.assume(outputs.StrangerArn);
+    const refused = await stepfold(stranger, "list", "--url", deployment.apiUrl, "--sign");
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("grantInvoke") });
+  });
+
+  test("tells the stacks that have Stepfold", async () => {
+    const unknown = await stepfold(deployment.owner, "list", "--stack", "Deploed");
+    expect(unknown).toMatchObject({ code: 2, stderr: expect.stringMatching(/"Deploed".*are Deployed\.$/m) });
   });
 });
 

@@ -36,10 +36,11 @@ export function aDirectory(): string {
   return directory;
 }
 
-function begin(args: readonly string[], env: Record<string, string>) {
+function begin(args: readonly string[], env: Record<string, string>, input?: string) {
   const command = ["--conditions=stepfold-source", "cli/main.ts", ...args];
   const child = spawn(process.execPath, command, { env: { PATH: process.env.PATH ?? "", ...env } });
   running.add(child);
+  child.stdin.end(input);
   const written = { stdout: "", stderr: "" };
   child.stdout.on("data", (chunk: Buffer) => (written.stdout += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (written.stderr += chunk.toString()));
@@ -53,8 +54,17 @@ function begin(args: readonly string[], env: Record<string, string>) {
 }
 
 /** The command once it has ended. */
-export const run = (args: readonly string[], env: Record<string, string> = {}): Promise<Ended> =>
-  begin(args, env).ended;
+export const run = (
+  args: readonly string[],
+  env: Record<string, string> = {},
+  input?: string,
+): Promise<Ended> => begin(args, env, input).ended;
+
+/** The command once it has written what is waited for: it ends by itself, or by a signal. */
+export function watched(args: readonly string[], env: Record<string, string> = {}) {
+  const { child, written, ended } = begin(args, env);
+  return { ended, stdout: () => written.stdout, end: (signal: NodeJS.Signals) => child.kill(signal) };
+}
 
 /** `stepfold dev` once it serves. */
 export async function serve(args: readonly string[], env: Record<string, string> = {}): Promise<Served> {
