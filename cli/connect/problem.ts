@@ -40,7 +40,7 @@ export function explained(error: unknown, connection: Connection): unknown {
 /** Who was asked matters where nobody answered; what the connection failed with, little. */
 function detailOf({ code, detail }: StepfoldClientError, { url }: Connection): string {
   if (code !== "Unreachable") return detail;
-  const reason = /\bE[A-Z]{4,}\b/.exec(detail)?.[0];
+  const reason = /\bE[A-Z]{4,}\b/.exec(detail)?.[0] ?? /got none: (?:\w*Error: )?(.*)/.exec(detail)?.[1];
   return `Expected a host at ${url}, got no answer${reason === undefined ? "" : ` (${reason})`}`;
 }
 

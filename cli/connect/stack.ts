@@ -35,10 +35,18 @@ export async function deployedApi(name: string): Promise<DeployedApi> {
     if (stack === undefined) throw await stackNotFound(client, stackName);
     return { url: urlOf(stack, construct), identity: client.config };
   } catch (error) {
-    throw awsProblem(error);
+    throw told(awsProblem(error), name);
   } finally {
     client.destroy();
   }
+}
+
+/** What AWS itself says, with a way around it. */
+function told(problem: unknown, name: string): unknown {
+  if (problem instanceof StepfoldError) return problem;
+  const message = String((problem as Error).message ?? problem).replace(/\.$/, "");
+  const sentence = `Expected CloudFormation to tell where the stack ${name} is, got: ${message}. --url gives its address without asking.`;
+  return new Error(sentence, { cause: problem });
 }
 
 /** The stack of that name if there is one, or all there are. */

@@ -42,13 +42,16 @@ const stacks = (): Record<string, Record<string, string>> => ({
   Site: { WebApiUrl: "https://example.com" },
 });
 
+function refused(status: number, code: string, message: string) {
+  const error = `<Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error>`;
+  return { status, body: `<ErrorResponse>${error}<RequestId>r</RequestId></ErrorResponse>` };
+}
+
 /** CloudFormation's answer to DescribeStacks. */
 function described(name: string | null): { status: number; body: string } {
-  if (name !== null && !(name in stacks())) {
-    const message = `Stack with id ${name} does not exist`;
-    const error = `<Error><Type>Sender</Type><Code>ValidationError</Code><Message>${message}</Message></Error>`;
-    return { status: 400, body: `<ErrorResponse>${error}<RequestId>r</RequestId></ErrorResponse>` };
-  }
+  if (name === "Denied") return refused(403, "AccessDenied", "Ada may not describe stacks.");
+  if (name !== null && !(name in stacks()))
+    return refused(400, "ValidationError", `Stack with id ${name} does not exist`);
   const shown = Object.entries(stacks()).filter(([stack]) => name === null || stack === name);
   const members = shown.map(([stack, outputs]) => {
     const outputMembers = Object.entries(outputs).map(
@@ -118,6 +121,16 @@ describe("a stack's name", () => {
     expect(two).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("--stack Two/Flows or --stack Two/Jobs"),
+    });
+  });
+
+  test("when CloudFormation does not answer, or refuses", async () => {
+    const ended = await stepfold(["list", "--stack", "Denied"]);
+    expect(ended).toEqual({
+      code: 1,
+      stdout: "",
+      stderr:
+        "stepfold: Expected CloudFormation to tell where the stack Denied is, got: Ada may not describe stacks. --url gives its address without asking.\n",
     });
   });
 

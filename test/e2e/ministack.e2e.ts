@@ -210,11 +210,10 @@ describe("timers", () => {
 describe("the command line", () => {
   const stepfold = (credentials: Credentials, ...args: string[]) =>
     run(args, {
-      AWS_REGION: deployment.ministack.region,
+      ...deployment.ministack.environment,
       AWS_ACCESS_KEY_ID: credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
       ...(credentials.sessionToken === undefined ? {} : { AWS_SESSION_TOKEN: credentials.sessionToken }),
-      AWS_ENDPOINT_URL: deployment.ministack.endpoint,
     });
 
   test("starts, signals and lists runs by signed requests", async () => {
