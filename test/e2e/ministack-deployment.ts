@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { type MiniStack, startMiniStack } from "../support/ministack.ts";
+import { type Sign, type SigningProxy, signingProxy } from "../support/signing-proxy.ts";
 
 const STACK = "Deployed";
 const repository = join(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -64,6 +65,8 @@ export interface Deployment {
     options?: { body?: string; headers?: Record<string, string> },
   ): Promise<string>;
   assume(roleArn: string): Promise<Credentials>;
+  /** A loopback address of the API, where requests are signed as `as`. */
+  proxy(as: Credentials): Promise<SigningProxy>;
   stop(): Promise<void>;
 }
 
@@ -134,7 +137,20 @@ function deployment(ministack: MiniStack, outputs: Outputs): Deployment {
       sessionToken: field("SessionToken"),
     };
   };
-  return { ministack, outputs, owner, apiUrl, api, aws, assume, stop: () => ministack.stop() };
+  const proxy = (as: Credentials): Promise<SigningProxy> =>
+    signingProxy(apiUrl, (request) => signedHeaders(ministack, request, as));
+  return { ministack, outputs, owner, apiUrl, api, aws, assume, proxy, stop: () => ministack.stop() };
+}
+
+async function signedHeaders(
+  { endpoint, region }: MiniStack,
+  { method, path, query, headers, body }: Parameters<Sign>[0],
+  credentials: Credentials,
+): Promise<Record<string, string>> {
+  const { protocol, hostname, port } = new URL(endpoint);
+  const signer = new SignatureV4({ service: "execute-api", region, credentials, sha256: Sha256 });
+  const request = { method, protocol, hostname, port: Number(port), path, query, headers };
+  return (await signer.sign({ ...request, ...(body.length === 0 ? {} : { body }) })).headers;
 }
 
 interface OutgoingRequest {
