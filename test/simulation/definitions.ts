@@ -2,11 +2,12 @@
 import { airTraffic } from "../../examples/air-traffic/workflow.ts";
 import { order } from "../../examples/order/workflow.ts";
 import type { AnyWorkflow } from "../../shared/core/workflow.ts";
+import { exampleWorkflows } from "./examples.ts";
 import { generatedWorkflow, type Stagehand } from "./generated/interpreter.ts";
 import { type World, workflowsOf } from "./workflows.ts";
 
 export function definitionsOf(world: World, stagehand: Stagehand): AnyWorkflow[] {
-  return [...workflowsOf(world), generatedWorkflow(stagehand), order, airTraffic];
+  return [...workflowsOf(world), generatedWorkflow(stagehand), order, airTraffic, ...exampleWorkflows];
 }
 
 const never = () => new Promise<void>(() => {});

@@ -16,6 +16,7 @@ import { Client } from "./client.ts";
 import { Cover } from "./cover.ts";
 import { definitions } from "./definitions.ts";
 import { Endings } from "./ending.ts";
+import { forgetExamples } from "./examples.ts";
 import type { Disturbance } from "./generated/judge.ts";
 import { Ledger } from "./generated/ledger.ts";
 import { Attendants } from "./generated/play.ts";
@@ -28,7 +29,7 @@ import { hashOf, Random } from "./random.ts";
 import { allScenarios } from "./scenarios.ts";
 import { Services } from "./services.ts";
 
-const HORIZON_MS = 50 * 86_400_000;
+const HORIZON_MS = 500 * 86_400_000;
 const [WORKERS, APIS] = [3, 2];
 const CALLS_MAX = 20_000;
 
@@ -123,6 +124,7 @@ export class World {
 
   async run(): Promise<History> {
     connect(this);
+    forgetExamples();
     const { clock, queue } = this.memory;
     const until = clock.now() + HORIZON_MS;
     const programs = [...(this.#options.programs ?? [])];
