@@ -15,4 +15,4 @@ const nobody: World = { busy: never, handOut() {}, isHealed: () => false };
 const nothing: Stagehand = { begin: () => () => {}, busy: never, asks() {}, handToken() {} };
 
 /** Those that no process runs: to replay journals with. */
-export const definitions = (): AnyWorkflow[] => definitionsOf(nobody, nothing);
+export const definitions: readonly AnyWorkflow[] = definitionsOf(nobody, nothing);

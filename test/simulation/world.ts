@@ -105,7 +105,7 @@ export class World {
           );
       },
     });
-    const retentions = new Map(definitions().map(({ name, options: { retention } }) => [name, retention]));
+    const retentions = new Map(definitions.map(({ name, options: { retention } }) => [name, retention]));
     this.checker = new Checker({
       onViolation: () => this.#end(),
       onDue: () => this.#host.armSweep(),
@@ -115,6 +115,7 @@ export class World {
         return retention === undefined ? undefined : durationMs(retention);
       },
     });
+    if (profile.skewMs > 0) this.plan.note("skewedClocks");
     this.attendants = new Attendants(this);
     this.cover = new Cover(this.memory, this.checker, { isLossy, skewMs: profile.skewMs });
     for (let index = 0; index < WORKERS; index++) this.#spawn(this.#workers, "worker");
@@ -140,7 +141,7 @@ export class World {
     if (!this.isOver && queue.deadLetters("work").length + queue.deadLetters("signals").length > 0)
       this.checker.violate("progress", "?", "A message was given up");
     this.isOver = true;
-    if (this.checker.violations.length === 0) await new Endings(this, definitions()).checkAll();
+    if (this.checker.violations.length === 0) await new Endings(this, definitions).checkAll();
     if (this.checker.violations.length === 0 && !isIdle)
       this.checker.violate("progress", "?", "All is finished, and yet something moves");
     return this.#history();

@@ -39,6 +39,8 @@ export class SimulatedJournal implements JournalStore {
   ): Promise<RunRows | undefined> {
     return this.#call("read", runId, async (fault) => {
       const rows = await this.#journal.read(runId, options);
+      if (fault?.kind === "shortPage" && rows !== undefined && rows.entries.length > fault.entries)
+        return { ...rows, entries: rows.entries.slice(0, fault.entries), more: true };
       if (fault?.kind !== "staleRead" || options.consistent === true || rows === undefined) return rows;
       const isOld = (entry: Entry) => entry.at <= this.#caller.now() - STALE_MS;
       const entries = rows.entries.filter(
@@ -69,7 +71,10 @@ export class SimulatedJournal implements JournalStore {
   }
 
   due(before: number, limit: number): Promise<{ runId: string; dueAt: number }[]> {
-    return this.#call("due", undefined, () => this.#journal.due(before, limit));
+    return this.#call("due", undefined, async (fault) => {
+      const due = await this.#journal.due(before, limit);
+      return fault?.kind === "staleRead" ? due.slice(0, Math.max(0, due.length - fault.missing)) : due;
+    });
   }
 
   extend(key: RunKey, expiresAt: number): Promise<void> {
