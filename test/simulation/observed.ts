@@ -37,7 +37,9 @@ export function observedJournal(journal: JournalStore, process: Process, checker
       checker.extended(key, expiresAt);
     },
     read: (runId, options) => journal.read(runId, options),
-    tail: (key, after, limit) => journal.tail(key, after, limit),
+    tail: (key, after, options) => journal.tail(key, after, options),
+    putSegment: (key, segment, expiresAt) => journal.putSegment(key, segment, expiresAt),
+    segments: (key, after) => journal.segments(key, after),
     header: (runId, options) => journal.header(runId, options),
     list: (query) => journal.list(query),
     due: (before, limit) => journal.due(before, limit),

@@ -5,11 +5,24 @@
  * used again. `strays` numbers incarnations that were written to after their header was gone: nobody ever sees
  * their entries, which go when they expire.
  */
-export const DATA_VERSION = 1;
+export const DATA_VERSION = 2;
 /** "Stpf": what makes a SQLite file ours. */
 export const APPLICATION_ID = 0x53747066;
 
-export const SCHEMA = `
+const SEGMENTS = `
+CREATE TABLE segments (
+  row INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  packed BLOB NOT NULL,
+  PRIMARY KEY (row, last)
+) WITHOUT ROWID;
+`;
+
+/** What makes a file of one version one of the next. */
+export const UPGRADES: Record<number, string> = { 1: SEGMENTS };
+
+export const SCHEMA = `${SEGMENTS}
 CREATE TABLE runs (
   row INTEGER PRIMARY KEY,
   run_id TEXT NOT NULL UNIQUE,
