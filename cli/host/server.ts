@@ -139,10 +139,14 @@ async function answer(
 
 function send(
   response: ServerResponse,
-  { statusCode = 200, headers, body }: APIGatewayProxyStructuredResultV2,
+  { statusCode = 200, headers, body, isBase64Encoded }: APIGatewayProxyStructuredResultV2,
 ): void {
-  if (body === undefined) response.writeHead(statusCode, headers as Record<string, string>).end();
-  else response.writeHead(statusCode, { ...headers, "content-length": Buffer.byteLength(body) }).end(body);
+  if (body === undefined) {
+    response.writeHead(statusCode, headers as Record<string, string>).end();
+    return;
+  }
+  const bytes = Buffer.from(body, isBase64Encoded ? "base64" : "utf8");
+  response.writeHead(statusCode, { ...headers, "content-length": bytes.byteLength }).end(bytes);
 }
 
 /** What a body is made of, as far as the API wants to know it. */

@@ -8,6 +8,7 @@ import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "
 import { toRunError } from "../core/errors.ts";
 import type { Engine } from "../engine/settings.ts";
 import { admitted } from "./access.ts";
+import { acceptsGzip, asResult } from "./answer.ts";
 import { problemOf } from "./problem.ts";
 import { requestOf } from "./request.ts";
 import type { ApiResponse } from "./route.ts";
@@ -19,11 +20,13 @@ export type Api = (event: APIGatewayProxyEventV2) => Promise<APIGatewayProxyStru
 export function createApi(engine: Engine): Api {
   const router = createRouter(routes);
   const answer = async (event: APIGatewayProxyEventV2): Promise<ApiResponse> => {
+    const answering = acceptsGzip(event) ? engine : { ...engine, isPlain: true };
     try {
       const match = router(event.requestContext.http.method, event.rawPath, isDecoded(event));
       const request = requestOf(match, event);
       const caller = await admitted(engine, match.route, match.params, event);
-      return await match.route.handle(engine, caller === undefined ? request : { ...request, caller });
+      const own = caller === undefined ? request : { ...request, caller };
+      return await match.route.handle(answering, own);
     } catch (error) {
       const response = problemOf(error);
       if (response.status >= 500) logFailure(engine, event, error);
@@ -35,15 +38,6 @@ export function createApi(engine: Engine): Api {
 
 /** API Gateway decodes the paths of its HTTP APIs' routes; function URLs and the local host, which have none, do not. */
 const isDecoded = ({ routeKey }: APIGatewayProxyEventV2): boolean => routeKey !== "$default";
-
-function asResult({ status, headers, body }: ApiResponse): APIGatewayProxyStructuredResultV2 {
-  if (body === undefined) return { statusCode: status, headers: { ...headers } };
-  return {
-    statusCode: status,
-    headers: { "content-type": "application/json", ...headers },
-    body: JSON.stringify(body),
-  };
-}
 
 function logFailure(engine: Engine, event: APIGatewayProxyEventV2, error: unknown): void {
   const { method } = event.requestContext.http;

@@ -36,6 +36,8 @@ export const NAME_LENGTH_MAX = 128;
 export const RUN_ID_LENGTH_MAX = 128;
 export const REQUEST_BYTES_MAX = 5_500_000;
 export const INLINE_OUTPUT_BYTES_MAX = 5_250_000;
+/** Lambda returns 6 MB (6,291,556 bytes), headers included. docs: lambda/latest/dg/gettingstarted-limits.html */
+export const ANSWER_BYTES_MAX = 6_200_000;
 export const LIST_LIMIT_MAX = 200;
 export const LIST_LIMIT_DEFAULT = 50;
 

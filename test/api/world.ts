@@ -2,6 +2,7 @@
  * The API's handler over an engine in memory, on virtual time: `world.runs` is the host that advances runs, `ask` sends
  * what API Gateway would.
  */
+import { gunzipSync } from "node:zlib";
 import type { APIGatewayProxyEventV2, Context } from "aws-lambda";
 import { apiFunction } from "../../functions/api.ts";
 import type { JsonObject } from "../../shared/core/json.ts";
@@ -13,6 +14,8 @@ export interface Answer {
   headers: Record<string, unknown>;
   // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
   body: any;
+  /** What Lambda would have to return. */
+  lambdaBytes: number;
 }
 
 export interface Asked {
@@ -49,12 +52,18 @@ export function aWorld(
   const engine = { ...made, ...change(made) };
   const handler = apiFunction(engine);
   const ask = async (method: string, path: string, asked: Asked = {}): Promise<Answer> => {
-    const { statusCode, headers, body } = await handler(eventOf(method, path, asked), {} as Context);
-    return {
+    const result = await handler(eventOf(method, path, asked), {} as Context);
+    const { statusCode, headers, body, isBase64Encoded } = result;
+    const text = isBase64Encoded ? gunzipSync(Buffer.from(body!, "base64")).toString() : body;
+    const answer = {
       status: statusCode!,
       headers: headers ?? {},
-      body: body === undefined ? undefined : JSON.parse(body),
+      body: text === undefined ? undefined : JSON.parse(text),
+      lambdaBytes: 0,
     };
+    // Nothing that a caller sees: not a part of what is compared.
+    const value = Buffer.byteLength(JSON.stringify(result));
+    return Object.defineProperty(answer, "lambdaBytes", { value, enumerable: false });
   };
   return { runs, engine, errors, ask };
 }

@@ -42,7 +42,7 @@ export const importTable: Record<string, Rule> = {
   },
   "shared/api": {
     parts: ["shared/core", "shared/ports", "shared/engine"],
-    packages: ["zod"],
+    packages: ["zod", "node:zlib"],
     packageTypes: ["aws-lambda"],
   },
   "shared/client": { parts: [], types: ["shared/core"], packages: [] },

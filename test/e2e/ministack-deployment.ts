@@ -13,7 +13,6 @@ import { SignatureV4 } from "@smithy/signature-v4";
 import { type MiniStack, startMiniStack } from "../support/ministack.ts";
 import { type Sign, type SigningProxy, signingProxy } from "../support/signing-proxy.ts";
 
-const STACK = "Deployed";
 const repository = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const binaries = join(repository, "node_modules/.bin");
 
@@ -45,9 +44,9 @@ export interface Answer {
   body: any;
 }
 
-export interface Deployment {
+export interface Deployment<O = Outputs> {
   ministack: MiniStack;
-  outputs: Outputs;
+  outputs: O;
   owner: Credentials;
   /** Where MiniStack serves the deployed HTTP API. */
   apiUrl: string;
@@ -55,7 +54,7 @@ export interface Deployment {
   api(
     method: string,
     path: string,
-    options?: { body?: unknown; as?: Credentials; headers?: Record<string, string> },
+    options?: { body?: unknown; as?: Credentials; headers?: Record<string, string>; url?: string },
   ): Promise<Answer>;
   /** A call of AWS itself, signed by the account's owner. */
   aws(
@@ -70,16 +69,23 @@ export interface Deployment {
   stop(): Promise<void>;
 }
 
-export async function deploy(): Promise<Deployment> {
+export const deploy = (): Promise<Deployment> => deployApp("test/e2e/ministack-app.ts", "Deployed");
+
+/** The stack of an app; `env` is told to the app. */
+export async function deployApp<O extends { FlowsApiUrl: string }>(
+  file: string,
+  stack: string,
+  env: Record<string, string> = {},
+): Promise<Deployment<O>> {
   const ministack = await startMiniStack({ auth: true });
   const output = mkdtempSync(join(tmpdir(), "stepfold-deploy-"));
   try {
-    const cdk = commandLine(ministack);
+    const cdk = commandLine(ministack, env);
     await cdk("bootstrap", `aws://${ministack.account}/${ministack.region}`);
-    const app = `${join(binaries, "node")} --conditions=stepfold-source test/e2e/ministack-app.ts`;
+    const app = `${join(binaries, "node")} --conditions=stepfold-source ${file}`;
     const files = ["--output", join(output, "cdk.out"), "--outputs-file", join(output, "outputs.json")];
-    await cdk("deploy", STACK, "--app", app, ...files, "--require-approval", "never", "--progress", "events");
-    const outputs = JSON.parse(readFileSync(join(output, "outputs.json"), "utf8"))[STACK] as Outputs;
+    await cdk("deploy", stack, "--app", app, ...files, "--require-approval", "never", "--progress", "events");
+    const outputs = JSON.parse(readFileSync(join(output, "outputs.json"), "utf8"))[stack] as O;
     return deployment(ministack, outputs);
   } catch (cause) {
     const log = ministack.log();
@@ -90,24 +96,24 @@ export async function deploy(): Promise<Deployment> {
   }
 }
 
-function commandLine(ministack: MiniStack) {
+function commandLine(ministack: MiniStack, more: Record<string, string>) {
   const PATH = `${binaries}:${process.env.PATH}`;
-  const env = { ...process.env, ...ministack.environment, PATH, CI: "true" };
+  const env = { ...process.env, ...ministack.environment, ...more, PATH, CI: "true" };
   return (...args: string[]) => promisify(execFile)(join(binaries, "cdk"), args, { cwd: repository, env });
 }
 
-function deployment(ministack: MiniStack, outputs: Outputs): Deployment {
+function deployment<O extends { FlowsApiUrl: string }>(ministack: MiniStack, outputs: O): Deployment<O> {
   const owner = { accessKeyId: "test", secretAccessKey: "test" };
-  const apiId = new URL(outputs.FlowsApiUrl).hostname.split(".")[0];
-  const apiPath = `/_aws/execute-api/${apiId}/$default`;
-  const apiUrl = `${ministack.endpoint}${apiPath}`;
+  const pathOf = (url: string) => `/_aws/execute-api/${new URL(url).hostname.split(".")[0]}/$default`;
+  const apiUrl = `${ministack.endpoint}${pathOf(outputs.FlowsApiUrl)}`;
   const send = (service: string, request: OutgoingRequest, as: Credentials | undefined) =>
     sendSigned(`${ministack.endpoint}${request.path}`, service, ministack.region, request, as);
 
-  const api: Deployment["api"] = async (method, path, { body, as, headers = {} } = {}) => {
+  const api: Deployment["api"] = async (method, path, options = {}) => {
+    const { body, as, headers = {}, url = outputs.FlowsApiUrl } = options;
     const text = body === undefined ? undefined : JSON.stringify(body);
     const json: Record<string, string> = text === undefined ? {} : { "content-type": "application/json" };
-    const prefixed = `${apiPath}${path}`;
+    const prefixed = `${pathOf(url)}${path}`;
     const answer = await send(
       "execute-api",
       { method, path: prefixed, body: text, headers: { ...json, ...headers } },

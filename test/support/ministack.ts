@@ -16,6 +16,8 @@ import tls from "node:tls";
 import { fileURLToPath } from "node:url";
 
 const VERSION = "1.5.33";
+/** By which MiniStack checks the signatures of tokens; without it, it refuses them all. */
+const CRYPTOGRAPHY_VERSION = "50.0.2";
 const ACCOUNT = "000000000000";
 const REGION = "us-east-1";
 const READY_WITHIN_MS = 30_000;
@@ -56,6 +58,7 @@ export async function startMiniStack(options: { auth?: boolean } = {}): Promise<
       TMPDIR: directory,
       GATEWAY_PORT: String(port),
       BIND_HOST: "127.0.0.1",
+      IOT_MTLS_ENABLED: "0",
       ...(secure ? { AUTH: "true", USE_SSL: "1" } : {}),
     },
   });
@@ -86,7 +89,8 @@ export async function startMiniStack(options: { auth?: boolean } = {}): Promise<
 }
 
 function install(): void {
-  if (existsSync(join(venv, "installed"))) return;
+  const installed = join(venv, "installed-with-cryptography");
+  if (existsSync(installed)) return;
   rmSync(venv, { recursive: true, force: true });
   execFileSync("python3", ["-m", "venv", venv]);
   execFileSync(python, [
@@ -96,8 +100,9 @@ function install(): void {
     "--quiet",
     "--disable-pip-version-check",
     `ministack==${VERSION}`,
+    `cryptography==${CRYPTOGRAPHY_VERSION}`,
   ]);
-  execFileSync("touch", [join(venv, "installed")]);
+  execFileSync("touch", [installed]);
 }
 
 /** Waits for the certificate that MiniStack draws for itself, and lets this process trust it. */

@@ -11,8 +11,10 @@ import type { Engine } from "../../engine/settings.ts";
 import { type StartRequest, start } from "../../engine/start.ts";
 import type { Header, ListQuery } from "../../ports/journal.ts";
 import { checkOwner, forbidden } from "../access.ts";
+import { fitsOnWire } from "../answer.ts";
 import { type ApiResponse, type Caller, route } from "../route.ts";
 import { msOf } from "../schemas/common.ts";
+import type { RunSummary } from "../schemas/runs.ts";
 import * as schemas from "../schemas/runs.ts";
 import { runSummary, runView } from "../views/run.ts";
 import { checkRevision } from "./revision.ts";
@@ -153,10 +155,21 @@ export const listRuns = route<schemas.ListQueryParams>({
   async handle(engine, { query, caller }) {
     const isOthers = caller !== undefined && query.owner !== undefined && query.owner !== caller.owner;
     if (isOthers) return { status: 200, body: { items: [] } };
-    const { headers, cursor } = await engine.journal.list(listQuery({ ...query, ...caller }));
-    return { status: 200, body: { items: headers.map(runSummary), cursor } };
+    return { status: 200, body: await summaries(engine, listQuery({ ...query, ...caller })) };
   },
 });
+
+/** A page that is too large to be answered is asked for again, shorter. */
+async function summaries(
+  engine: Engine,
+  query: ListQuery,
+): Promise<{ items: RunSummary[]; cursor?: string }> {
+  const { headers, cursor } = await engine.journal.list(query);
+  const items = headers.map(runSummary);
+  if (query.limit === 1 || fitsOnWire(JSON.stringify(items)))
+    return cursor === undefined ? { items } : { items, cursor };
+  return summaries(engine, { ...query, limit: Math.ceil(query.limit / 4) });
+}
 
 function listQuery(query: schemas.ListQueryParams): ListQuery {
   const { status, tag, stalled, createdAfter, createdBefore, ...rest } = query;

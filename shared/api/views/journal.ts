@@ -35,7 +35,7 @@ export async function journalPage(
   const budget = new Budget(engine);
   let last = after;
   for (const entry of rows.entries) {
-    const isFull = items.length + entry.events.length > limit || bytesOf(entry) > budget.bytesLeft;
+    const isFull = items.length + entry.events.length > limit || !budget.hasRoomFor(bytesOf(entry));
     if (items.length > 0 && isFull) return { items, cursor: String(last) };
     for (const event of entry.events) items.push(await eventView(entry, event, budget));
     last = entry.sequence;
@@ -66,7 +66,8 @@ async function carriedView(signals: readonly object[], budget: Budget): Promise<
 }
 
 /** What showing an entry takes: its text, and its blobs as far as they can be shown at all. */
-const bytesOf = (entry: Entry): number => JSON.stringify(entry.events).length + blobBytesOf(entry.events);
+const bytesOf = (entry: Entry): number =>
+  Buffer.byteLength(JSON.stringify(entry.events)) + blobBytesOf(entry.events);
 
 function blobBytesOf(value: unknown): number {
   if (typeof value !== "object" || value === null) return 0;

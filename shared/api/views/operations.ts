@@ -18,7 +18,10 @@ export async function operationsPage(
     const isFull =
       items.length === limit || (operation.output !== undefined && !budget.fits(operation.output));
     if (items.length > 0 && isFull) return { items, cursor: String(cursor + items.length) };
-    items.push(await viewOf(operation, budget));
+    const view = await viewOf(operation, budget);
+    const hasRoom = budget.take({ ...view, output: undefined });
+    if (items.length > 0 && !hasRoom) return { items, cursor: String(cursor + items.length) };
+    items.push(view);
   }
   return { items };
 }
