@@ -8,6 +8,7 @@ import { Duration } from "aws-cdk-lib";
 import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import type * as sns from "aws-cdk-lib/aws-sns";
+import type * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { MESSAGE_DELAY_MS_MAX } from "../shared/core/limits.ts";
 import type { Functions } from "./functions.ts";
@@ -25,6 +26,7 @@ export interface AlarmsProps {
 
 export class Alarms extends Construct {
   readonly all: cloudwatch.Alarm[];
+  readonly #action: SnsAction | undefined;
 
   constructor(scope: Construct, id: string, props: AlarmsProps) {
     super(scope, id);
@@ -45,20 +47,26 @@ export class Alarms extends Construct {
         ),
       ]),
     ];
-    if (props.topic) {
-      const action = new SnsAction(props.topic);
-      for (const alarm of this.all) alarm.addAlarmAction(action);
-    }
+    this.#action = props.topic && new SnsAction(props.topic);
+    if (this.#action) for (const alarm of this.all) alarm.addAlarmAction(this.#action);
   }
 
-  #undeliverable({ name, deadLetters }: QueuePair): cloudwatch.Alarm {
+  /** One more queue of dead letters: that of a queue of the user's. */
+  watch(name: string, of: string, deadLetters: sqs.IQueue): void {
+    const alarm = this.#undeliverable({ name, of, deadLetters });
+    if (this.#action) alarm.addAlarmAction(this.#action);
+    this.all.push(alarm);
+  }
+
+  #undeliverable(pair: { name: string; of?: string; deadLetters: sqs.IQueue }): cloudwatch.Alarm {
+    const { name, of = name, deadLetters } = pair;
     const visible = deadLetters.metricApproximateNumberOfMessagesVisible({
       period: PERIOD,
       statistic: "Maximum",
     });
     return this.#over(
       `${name}DeadLetters`,
-      `A message on the ${name} queue could not be processed.`,
+      `A message on the ${of} queue could not be processed.`,
       0,
       visible,
     );

@@ -4,7 +4,6 @@
  */
 import { Stack } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
-import type * as lambda from "aws-cdk-lib/aws-lambda";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
 import { TABLE_SCHEMA } from "../shared/adapters/aws/names.ts";
 import type { QueuePair, Queues } from "./queues.ts";
@@ -95,10 +94,6 @@ export const networkGrants = (): iam.PolicyStatement[] => [
 
 const works = (queues: Queues): sqs.IQueue[] => queues.works.map(({ queue }) => queue);
 
-/** Asks the Lambda function that does a remote workflow's steps. */
-export const runnerGrant = ({ functionArn }: lambda.IFunction): iam.PolicyStatement =>
-  allow(["lambda:InvokeFunction"], [functionArn]);
-
 const readAndAppend = [
   "dynamodb:GetItem",
   "dynamodb:PutItem",
@@ -121,7 +116,7 @@ const send = (...queues: sqs.IQueue[]) =>
   );
 
 /** What Lambda's poller needs. */
-const receive = (queue: sqs.IQueue) =>
+export const receive = (queue: sqs.IQueue) =>
   allow(
     ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"],
     [queue.queueArn],

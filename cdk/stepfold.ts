@@ -22,14 +22,16 @@ import { StepfoldError } from "../shared/core/errors.ts";
 import { LEG_MS, LEG_MS_MAX, MESSAGE_DELAY_MS_MAX } from "../shared/core/limits.ts";
 import { Alarms } from "./alarms.ts";
 import { type Entries, resolveEntry } from "./bundle.ts";
+import { Crons, type ScheduleOptions, type SignalSchedule, type SignalScheduleOptions } from "./crons.ts";
 import { Functions, INTAKE_TIMEOUT, USERS_MEMORY_MB } from "./functions.ts";
-import { type Resources, runnerGrant } from "./grants.ts";
+import type { Resources } from "./grants.ts";
 import { checkGroups, type Groups, groupNamed, type WorkerGroup } from "./groups.ts";
 import { type Auth, HttpEndpoint, type Throttle } from "./http-api.ts";
 import { type IsolationProps, isolationOf } from "./isolation.ts";
-import { Queues } from "./queues.ts";
+import { type QueuePair, Queues } from "./queues.ts";
 import { Schedules } from "./schedules.ts";
 import { Storage } from "./storage.ts";
+import { type EventSource, type SignalOnOptions, type StartOnOptions, Triggers } from "./triggers.ts";
 
 export interface StepfoldProps {
   /** The module whose exports are the workflows, relative to the directory from which cdk runs. */
@@ -74,6 +76,9 @@ export class Stepfold extends Construct {
   /** Takes `{workflow, input, idempotencyKey?}` and `{runId, signal, payload, signalId?}` from other AWS services. */
   readonly triggersQueue: sqs.Queue;
   readonly alarms: Alarms;
+  readonly #triggers: Triggers;
+  readonly #triggersPair: QueuePair;
+  #crons: Crons | undefined;
   readonly #endpoint: HttpEndpoint;
   readonly #groups: Record<string, lambda.Function>;
 
@@ -114,6 +119,13 @@ export class Stepfold extends Construct {
     });
     this.alarms = new Alarms(this, "Alarms", { queues, functions, topic: props.alarmTopic });
 
+    this.#triggers = new Triggers(this, "Triggers", {
+      queue: queues.triggers,
+      function: functions.triggers,
+      alarms: this.alarms,
+    });
+    this.#triggersPair = queues.triggers;
+
     this.api = this.#endpoint.api;
     this.advance = functions.advance;
     this.#groups = functions.groups;
@@ -146,14 +158,43 @@ export class Stepfold extends Construct {
     return groupNamed(this.#groups, name);
   }
 
-  /** Lets remote workflows have their steps done by this function, and by no other version or alias of it. */
-  grantRunner(runner: lambda.IFunction): void {
-    this.grantAdvance(runnerGrant(runner));
-  }
-
   /** Lets the workflows' code do more; `bucket.grantRead(flows.advance)` and the like do the same. */
   grantAdvance(...statements: iam.PolicyStatement[]): void {
     for (const statement of statements) this.advance.addToRolePolicy(statement);
+  }
+
+  /** Starts a run of `workflow` for each event of a rule, a bucket (`objectEvents`), a topic or a queue. */
+  startOn(source: EventSource, workflow: string, options?: StartOnOptions): void {
+    this.#triggers.startOn(source, workflow, options);
+  }
+
+  /** Signals a run for each event of a rule, a bucket (`objectEvents`), a topic or a queue. */
+  signalOn(source: EventSource, options: SignalOnOptions): void {
+    this.#triggers.signalOn(source, options);
+  }
+
+  /** Starts a run of a workflow, or signals a run, at the times of `cron(…)` or `rate(…)`. */
+  schedule(name: string, expression: string, workflow: string, options?: ScheduleOptions): void;
+  schedule(name: string, expression: string, signal: SignalSchedule, options?: SignalScheduleOptions): void;
+  schedule(
+    name: string,
+    expression: string,
+    what: string | SignalSchedule,
+    options: ScheduleOptions = {},
+  ): void {
+    this.#crons ??= this.#newCrons();
+    this.#crons.add(name, expression, what, options);
+  }
+
+  #newCrons(): Crons {
+    const crons = new Crons(this, "Crons", this.#triggersPair);
+    const { scheduleGroupName } = crons.group;
+    this.#output(
+      "CronGroupName",
+      "Recurring schedules, by the names they were declared with.",
+      scheduleGroupName,
+    );
+    return crons;
   }
 
   #output(name: string, description: string, value: string): void {

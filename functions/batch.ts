@@ -8,27 +8,39 @@ import type { SQSBatchResponse, SQSRecord } from "aws-lambda";
 import { toRunError } from "../shared/core/errors.ts";
 import type { FunctionEngine } from "./function.ts";
 
-/** Handles all records at once; answers those that failed. */
+/** Handles all groups at once, each one's records in their order; answers those that failed. */
 export async function eachRecord(
   engine: FunctionEngine,
   records: readonly SQSRecord[],
-  handle: (body: string, messageId: string) => Promise<void>,
+  handle: (body: string, messageId: string, record: SQSRecord) => Promise<void>,
 ): Promise<SQSBatchResponse> {
+  const groups = Map.groupBy(records, ({ messageId, attributes }) => attributes.MessageGroupId ?? messageId);
   const failed: string[] = [];
   await Promise.all(
-    records.map(async ({ messageId, body }) => {
-      try {
-        await handle(body, messageId);
-      } catch (error) {
-        engine.log.error("A message failed and comes back.", {
-          messageId,
-          error: toRunError(error, "Error"),
-        });
-        failed.push(messageId);
-      }
+    [...groups.values()].map(async (group) => {
+      const failure = await firstFailure(engine, group, handle);
+      if (failure !== undefined) failed.push(failure);
     }),
   );
-  return asFailures(engine, failed);
+  return failedInOrder(engine, records, failed);
+}
+
+async function firstFailure(
+  engine: FunctionEngine,
+  group: readonly SQSRecord[],
+  handle: (body: string, messageId: string, record: SQSRecord) => Promise<void>,
+): Promise<string | undefined> {
+  for (const record of group) {
+    const { messageId, body, eventSourceARN: queue } = record;
+    try {
+      await handle(body, messageId, record);
+    } catch (error) {
+      const failure = { messageId, queue, error: toRunError(error, "Error") };
+      engine.log.error("A message failed and comes back.", failure);
+      return messageId;
+    }
+  }
+  return undefined;
 }
 
 /** The failed ones, and those behind them in their groups. */

@@ -1,6 +1,7 @@
-/** What may be set beside the resources: settings by environment variable, in milliseconds. */
+/** What may be set beside the resources: settings in milliseconds, and the topics and queues with triggers. */
 import { StepfoldError } from "../shared/core/errors.ts";
 import type { Isolation, Settings } from "../shared/engine/settings.ts";
+import type { TriggerSource } from "../shared/engine/trigger.ts";
 
 export const SETTINGS_ENVIRONMENT = {
   legMs: "STEPFOLD_LEG_MS",
@@ -54,4 +55,19 @@ function areAdmins(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   const { claim, value: wanted } = value as Record<string, unknown>;
   return [claim, wanted].every((text) => typeof text === "string" && text !== "");
+}
+
+/** JSON of the topics and queues that triggers were declared on. */
+export const SOURCES_ENVIRONMENT = "STEPFOLD_TRIGGER_SOURCES";
+
+/** Throws `ConfigurationInvalid`. */
+export function sourcesFrom(env: Record<string, string | undefined>): TriggerSource[] {
+  const given = env[SOURCES_ENVIRONMENT];
+  if (given === undefined || given === "") return [];
+  try {
+    return JSON.parse(given) as TriggerSource[];
+  } catch (cause) {
+    const message = `Expected ${SOURCES_ENVIRONMENT} to be JSON, got ${given.slice(0, 200)}.`;
+    throw new StepfoldError("ConfigurationInvalid", message, {}, { cause });
+  }
 }

@@ -6,12 +6,15 @@
 import middy, { type MiddlewareObj, type MiddyfiedHandler } from "@middy/core";
 import type { Context } from "aws-lambda";
 import type { Engine } from "../shared/engine/settings.ts";
+import type { TriggerSource } from "../shared/engine/trigger.ts";
 
 /** The engine of a function, with what observes each of its invocations. */
 export interface FunctionEngine extends Engine {
   middlewares?: MiddlewareObj[];
   /** Counts what an operator wants to see. */
   count?(metric: Metric, value: number): void;
+  /** The topics and queues that triggers were declared on. */
+  sources?: readonly TriggerSource[];
 }
 
 /** Messages that a function could not handle, and runs whose wake had been lost. */

@@ -17,7 +17,7 @@ import { configFromEnvironment, GROUP_ENVIRONMENT } from "../shared/adapters/aws
 import type { Log } from "../shared/core/context.ts";
 import { sha256 } from "../shared/core/ids.ts";
 import { createEngine } from "../shared/engine/settings.ts";
-import { settingsFrom } from "./environment.ts";
+import { settingsFrom, sourcesFrom } from "./environment.ts";
 import type { FunctionEngine } from "./function.ts";
 
 type Environment = Record<string, string | undefined>;
@@ -46,6 +46,7 @@ export async function lambdaEngine(
   return {
     ...engine,
     middlewares: observability(logger, metrics),
+    sources: sourcesFrom(env),
     count: (metric, value) => metrics.addMetric(metric, MetricUnit.Count, value),
   };
 }

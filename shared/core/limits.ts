@@ -10,19 +10,14 @@ export const INLINE_PAYLOAD_BYTES_MAX = 32 * 1024;
 export const ENTRY_BYTES_MAX = 256 * 1024;
 /** Event 0 up to this size is kept in the header; a larger one's input goes into an entry of its own. */
 export const HEADER_EVENT_BYTES_MAX = 600;
+/** What a register holds: an item with room for its keys. */
+export const REGISTER_BYTES_MAX = 390 * 1024;
 /** About what an entry's keys and attributes take beside its events. */
 export const ENTRY_OVERHEAD_BYTES = 120;
 /** One write unit. */
 export const WRITE_UNIT_BYTES = 1024;
 /** One strongly consistent read unit; an eventually consistent read costs half. */
 export const READ_UNIT_BYTES = 4096;
-/** Entries that one page of a read holds at most, and the bytes at which a page is full. */
-export const PAGE_ENTRIES_MAX = 1_000;
-export const PAGE_BYTES_MAX = 4 * 1024 * 1024;
-/** Entries that are read with the header, in one request: a run of no more has no use for segments. */
-export const HEAD_ENTRIES = 100;
-/** A segment's packed bytes: an item's, less its keys. */
-export const SEGMENT_BYTES_MAX = 390 * 1024;
 /** SQS: one message and one batch. docs: AWSSimpleQueueService quotas, 1 MiB since August 2025. */
 export const MESSAGE_BYTES_MAX = 1024 * 1024;
 /** SQS: `DelaySeconds`. */
@@ -71,9 +66,6 @@ export const PREFER_WAIT_SECONDS_MAX = 25;
 export const INDEX_SHARDS = 8;
 /** Suspended functions kept in memory by a warm process. */
 export const RESIDENT_RUNS_MAX = 1_000;
-/** Operations, signals and untold events of all the runs kept in memory between two legs, and for further appends. */
-export const RESIDENT_EVENTS_MAX = 250_000;
-export const KNOWN_EVENTS_MAX = 50_000;
 /** A message received more often than this goes to the dead-letter queue. */
 export const RECEIVES_MAX = 10;
 /** What closing a leg takes: it takes no more work this long before its lease ends. */

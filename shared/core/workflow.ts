@@ -113,6 +113,7 @@ export const isWorkflow = (value: unknown): value is AnyWorkflow =>
 export class Registry {
   readonly #byName = new Map<string, AnyWorkflow[]>();
   readonly #groups = new Map<AnyWorkflow, string>();
+  readonly #own = new Map<string, AnyWorkflow>();
 
   /** What a group has, the default one has no longer, whether or not its module exports it too. */
   constructor(workflows: Iterable<unknown>, groups: Record<string, Iterable<unknown>> = {}) {
@@ -145,12 +146,28 @@ export class Registry {
     this.#byName.set(added.name, versions);
   }
 
+  /** A workflow of the engine's own: it runs like any other, but is not listed, and nobody starts it by its name. */
+  addOwn(definition: AnyWorkflow): void {
+    if (this.#byName.has(definition.name))
+      throw new StepfoldError(
+        "DuplicateWorkflow",
+        `Expected no workflow to have the name ${JSON.stringify(definition.name)}, got one. It is the engine's own: give yours another name.`,
+      );
+    this.#own.set(definition.name, definition);
+  }
+
   /** The given version, or the latest. */
   find(name: string, version?: number): AnyWorkflow | undefined {
+    const own = this.#own.get(name);
+    if (own !== undefined) return own;
     const versions = this.#byName.get(name);
     return version === undefined
       ? versions?.[0]
       : versions?.find((candidate) => candidate.version === version);
+  }
+
+  isOwn(definition: AnyWorkflow): boolean {
+    return this.#own.get(definition.name) === definition;
   }
 
   /** The worker group that runs it; `undefined` is the default one. */

@@ -45,12 +45,12 @@ export interface StartRequest {
   signal?: { name: string; payload?: Json; signalId?: string };
 }
 
-/** Starts a run, or answers the one that the same request has started. */
+/** Starts a run, or answers the one that the same request has started. `definition` is one of the engine's own. */
 export async function start(
   engine: Engine,
   request: StartRequest,
+  definition: AnyWorkflow = definitionOf(engine, request),
 ): Promise<{ created: boolean; state: RunState }> {
-  const definition = definitionOf(engine, request);
   const input = await checkedInput(definition, request.input);
   const runId = runIdOf(engine, request);
   const requestHash = sha256(
@@ -65,7 +65,7 @@ export async function start(
 function definitionOf(engine: Engine, request: StartRequest): AnyWorkflow {
   checkName(request.workflow, "a workflow's name");
   const definition = engine.registry.find(request.workflow, request.version);
-  if (definition !== undefined) return definition;
+  if (definition !== undefined && !engine.registry.isOwn(definition)) return definition;
   const known = engine.registry.names();
   const version = request.version === undefined ? "" : ` of version ${request.version}`;
   throw new StepfoldError(

@@ -20,6 +20,7 @@ export function mortalPorts(ports: Ports, life: Life): Ports {
     scheduler: mortal(ports.scheduler, life),
     blobs: mortal(ports.blobs, life),
     runners: mortal(ports.runners, life),
+    registers: mortal(ports.registers, life),
     clock: mortalClock(ports.clock, life),
     meter: ports.meter,
   };

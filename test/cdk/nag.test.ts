@@ -2,9 +2,11 @@
  * cdk-nag's AwsSolutions rules hold for the stack; what is excepted is listed here, and each exception has a reason.
  */
 import { type Stack, Validations } from "aws-cdk-lib";
+import * as events from "aws-cdk-lib/aws-events";
 import * as s3 from "aws-cdk-lib/aws-s3";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { expect, test } from "vitest";
+import type { StepfoldStack } from "../../cdk/stack.ts";
 import { withApp } from "./fixtures/synth.ts";
 
 interface Acknowledged {
@@ -25,6 +27,16 @@ test("what the construct acknowledges does not hide what a user grants", () => {
   expect(() => check((stack) => new s3.Bucket(stack, "Own", {}).grantRead(stack.flows.advance))).toThrow(
     /AdvanceRole\/DefaultPolicy[\s\S]*AwsSolutions-IAM5/,
   );
+});
+
+test("triggers and schedules leave none either", () => {
+  const declare = (stack: StepfoldStack) => {
+    const rule = new events.Rule(stack, "Ordered", { eventPattern: { source: ["shop"] } });
+    stack.flows.startOn(rule, "greet");
+    stack.flows.signalOn(rule, { runId: "watcher", signal: "ordered" });
+    stack.flows.schedule("nightly", "cron(0 3 * * ? *)", "greet");
+  };
+  expect(() => check(declare)).not.toThrow();
 });
 
 test("the exceptions are these, each with its reason", () => {

@@ -8,6 +8,7 @@ import { blobsSuite } from "./blobs.suite.ts";
 import { clockSuite } from "./clock.suite.ts";
 import { journalSuite } from "./journal.suite.ts";
 import { queueSuite, VISIBILITY_MS } from "./queue.suite.ts";
+import { registersSuite } from "./registers.suite.ts";
 import { schedulerSuite } from "./scheduler.suite.ts";
 
 async function open() {
@@ -28,4 +29,5 @@ journalSuite("local", open, { concurrent: true });
 queueSuite("local", open, { concurrent: true });
 schedulerSuite("local", open, { concurrent: true });
 blobsSuite("local", open, { concurrent: true });
+registersSuite("local", open, { concurrent: true });
 clockSuite("local", open, { concurrent: true });

@@ -6,6 +6,7 @@ import { blobsSuite } from "./blobs.suite.ts";
 import { clockSuite } from "./clock.suite.ts";
 import { journalSuite } from "./journal.suite.ts";
 import { queueSuite, VISIBILITY_MS } from "./queue.suite.ts";
+import { registersSuite } from "./registers.suite.ts";
 import { schedulerSuite } from "./scheduler.suite.ts";
 
 async function open() {
@@ -22,6 +23,7 @@ journalSuite("memory", open);
 queueSuite("memory", open);
 schedulerSuite("memory", open);
 blobsSuite("memory", open);
+registersSuite("memory", open);
 clockSuite("memory", open);
 
 describe("virtual time", () => {

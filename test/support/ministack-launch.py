@@ -8,7 +8,10 @@ that `ministack.ts` pins, and fails at once when one of them is gone.
 5. With IAM enforced, whatever is denied to a role is in the log as one line: `DENIED <role> <action> <resource>`.
 6. A batch of SQS is allowed to whoever may do the single thing: IAM knows no action for batches.
 7. A schedule is authorized in its own group; on its own, MiniStack takes every schedule for one of the default group.
+8. A schedule's message says when it was due; on its own, MiniStack leaves `<aws.scheduler.scheduled-time>` as it is.
 """
+
+import datetime
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
@@ -73,6 +76,19 @@ def with_schedule_groups(extract):
     return extract_resource_arn
 
 
+def with_scheduled_time(invoke):
+    def invoke_target(target, event, rule, view=None):
+        text = target.get("Input")
+        if event.get("Source") == "aws.scheduler" and text:
+            due = datetime.datetime.fromtimestamp(int(event["Time"]), tz=datetime.timezone.utc)
+            due = due.strftime("%Y-%m-%dT%H:%M:%SZ")
+            target = {**target, "Input": text.replace("<aws.scheduler.scheduled-time>", due)}
+        return invoke(target, event, rule, view)
+
+    return invoke_target
+
+
+patch(eventbridge, "_invoke_target", with_scheduled_time(eventbridge._invoke_target))
 patch(iam_actions, "extract_resource_arn", with_schedule_groups(iam_actions.extract_resource_arn))
 patch(iam_evaluator, "enforce", with_denials(iam_evaluator.enforce))
 patch(scheduler, "_SCHEDULE_TICK_INTERVAL", TICK_SECONDS)

@@ -9,6 +9,7 @@ import type { Clock } from "../../shared/ports/clock.ts";
 import type { JournalStore, NewRun, RunKey } from "../../shared/ports/journal.ts";
 import type { Meter } from "../../shared/ports/meter.ts";
 import type { Queue } from "../../shared/ports/queue.ts";
+import type { Registers } from "../../shared/ports/registers.ts";
 import type { Scheduler } from "../../shared/ports/scheduler.ts";
 import { aNewRun, anEntry } from "./builders.ts";
 
@@ -19,6 +20,7 @@ interface AllPorts {
   queue: Queue;
   scheduler: Scheduler;
   blobs: BlobStore;
+  registers: Registers;
   clock: Clock;
   meter: Meter;
 }

@@ -4,6 +4,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { JournalStore } from "../../ports/journal.ts";
 import { Meter } from "../../ports/meter.ts";
 import type { Queue } from "../../ports/queue.ts";
+import type { Registers } from "../../ports/registers.ts";
 import type { Runners } from "../../ports/runners.ts";
 import type { Scheduler } from "../../ports/scheduler.ts";
 import { systemClock } from "../local/clock.ts";
@@ -13,6 +14,7 @@ import { type AwsClients, createClients } from "./clients.ts";
 import { DynamoJournal } from "./journal.ts";
 import type { AwsConfig } from "./names.ts";
 import { SqsQueue } from "./queue.ts";
+import { DynamoRegisters } from "./registers.ts";
 import { awsAccess } from "./runners.ts";
 import { EventBridgeScheduler } from "./scheduler.ts";
 
@@ -22,6 +24,7 @@ export interface AwsPorts {
   scheduler: Scheduler;
   blobs: BlobStore;
   runners: Runners;
+  registers: Registers;
   clock: Clock;
   meter: Meter;
 }
@@ -48,6 +51,7 @@ export function awsPorts(config: AwsConfig, overrides: AwsOverrides = {}): AwsPo
       clock,
       meter,
     }),
+    registers: new DynamoRegisters({ client: clients.dynamodb, table: config.table, clock, meter }),
     blobs: new S3Blobs({ client: clients.s3, bucket: config.bucket, clock }),
     runners: new NetworkRunners({ env: process.env, aws: awsAccess(process.env), clock }),
     clock,

@@ -8,6 +8,7 @@ import { systemClock } from "./clock.ts";
 import { keepDeletingExpired } from "./expiry.ts";
 import { LocalJournal } from "./journal.ts";
 import { LocalQueue } from "./queue.ts";
+import { LocalRegisters } from "./registers.ts";
 import { type AwsAccess, NetworkRunners } from "./runners.ts";
 import { LocalScheduler } from "./scheduler.ts";
 import { Store } from "./store.ts";
@@ -18,6 +19,7 @@ export interface LocalPorts {
   scheduler: LocalScheduler;
   blobs: LocalBlobs;
   runners: NetworkRunners;
+  registers: LocalRegisters;
   clock: Clock;
   meter: Meter;
   /** Writes what was asked for, ends every wait, and lets go of the data. */
@@ -41,6 +43,7 @@ export async function localPorts(options: LocalOptions): Promise<LocalPorts> {
   const scheduler = new LocalScheduler(store, clock, meter, queue);
   const blobs = new LocalBlobs(join(options.dir, "blobs"), clock);
   const runners = new NetworkRunners({ env: process.env, ...(options.aws ? { aws: options.aws } : {}) });
+  const registers = new LocalRegisters(store, meter);
   const stopDeleting = keepDeletingExpired(clock, journal, queue);
   const close = async () => {
     stopDeleting();
@@ -49,7 +52,7 @@ export async function localPorts(options: LocalOptions): Promise<LocalPorts> {
     journal.close();
     store.close();
   };
-  return { journal, queue, scheduler, blobs, runners, clock, meter, close };
+  return { journal, queue, scheduler, blobs, registers, runners, clock, meter, close };
 }
 
 export { systemClock } from "./clock.ts";

@@ -5,6 +5,7 @@ import { MemoryBlobs } from "./blobs.ts";
 import { VirtualClock } from "./clock.ts";
 import { MemoryJournal } from "./journal.ts";
 import { MemoryQueue } from "./queue.ts";
+import { MemoryRegisters } from "./registers.ts";
 import { MemoryRunners } from "./runners.ts";
 import { MemoryScheduler } from "./scheduler.ts";
 
@@ -14,6 +15,7 @@ export interface MemoryPorts {
   scheduler: MemoryScheduler;
   blobs: MemoryBlobs;
   runners: MemoryRunners;
+  registers: MemoryRegisters;
   clock: VirtualClock;
   meter: Meter;
 }
@@ -31,6 +33,7 @@ export function memoryPorts(
     scheduler: new MemoryScheduler(clock, meter, queue),
     blobs: new MemoryBlobs(),
     runners: new MemoryRunners(),
+    registers: new MemoryRegisters(meter),
     clock,
     meter,
   };

@@ -2,7 +2,7 @@
  * What may go wrong at a port. Whoever simulates decides it, call by call; the simulated adapters carry it out.
  */
 
-export type PortName = "journal" | "queue" | "scheduler" | "blobs" | "runners";
+export type PortName = "journal" | "queue" | "scheduler" | "blobs" | "registers" | "runners";
 
 /** One call of a port, by one process. */
 export interface Call {
@@ -10,8 +10,6 @@ export interface Call {
   port: PortName;
   method: string;
   runId?: string;
-  /** How many things are done by it. */
-  count?: number;
 }
 
 /**
@@ -19,10 +17,7 @@ export interface Call {
  * - `lostAnswer`: it is done, the answer is lost, and the adapter makes it again: a put so meets its own entry.
  * - `failed`: it is done, and yet an error is what comes back. `throttled`: it is not done.
  * - `freezeBefore`, `freezeAfter`: the process stands still for `ms`, with the call in hand or its answer on the way.
- * - `halfDone`: of the many things that a call is to do the first half is done, and an error comes back.
- * - `staleRead`: an eventually consistent read misses the last entries, or the index the newest runs.
- * - `shortPage`: a read ends after so many entries, and says that there is more.
- *   Of a call that is no such batch or read, these are nothing.
+ * - `staleRead`: an eventually consistent read misses the last entries. Of a call that is no such read, nothing.
  */
 export type Fault =
   | { kind: "crashBefore" }
@@ -32,9 +27,7 @@ export type Fault =
   | { kind: "throttled" }
   | { kind: "freezeBefore"; ms: number }
   | { kind: "freezeAfter"; ms: number }
-  | { kind: "halfDone" }
-  | { kind: "staleRead"; missing: number }
-  | { kind: "shortPage"; entries: number };
+  | { kind: "staleRead"; missing: number };
 
 export type FaultKind = Fault["kind"];
 

@@ -8,6 +8,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { JournalStore } from "../../ports/journal.ts";
 import type { Meter } from "../../ports/meter.ts";
 import type { Queue } from "../../ports/queue.ts";
+import type { Registers } from "../../ports/registers.ts";
 import type { Runners } from "../../ports/runners.ts";
 import type { Scheduler } from "../../ports/scheduler.ts";
 import { SimulatedBlobs } from "./blobs.ts";
@@ -17,6 +18,7 @@ import type { Faults } from "./faults.ts";
 import { SimulatedJournal } from "./journal.ts";
 import type { Life } from "./life.ts";
 import { SimulatedQueue } from "./queue.ts";
+import { SimulatedRegisters } from "./registers.ts";
 import { SimulatedRunners } from "./runners.ts";
 import { SimulatedScheduler } from "./scheduler.ts";
 
@@ -26,6 +28,7 @@ export interface PortsBehind {
   scheduler: Scheduler;
   blobs: BlobStore;
   runners: Runners;
+  registers: Registers;
   clock: Clock;
   meter: Meter;
 }
@@ -42,6 +45,7 @@ export function simulatedPorts(
     scheduler: new SimulatedScheduler(behind.scheduler, caller),
     blobs: new SimulatedBlobs(behind.blobs, caller),
     runners: new SimulatedRunners(behind.runners, caller),
+    registers: new SimulatedRegisters(behind.registers, caller),
     clock: new SimulatedClock(behind.clock, life, options.skewMs),
     meter: behind.meter,
   };
