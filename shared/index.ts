@@ -30,6 +30,8 @@ export type { Schema } from "./core/schema.ts";
 export {
   type AnyWorkflow,
   type Handler,
+  type InputOf,
+  type OutputOf,
   type Workflow,
   type WorkflowOptions,
   workflow,

@@ -6,6 +6,7 @@
 import type { Duration } from "../core/duration.ts";
 import type { RunStatus } from "../core/events.ts";
 import type { Json, JsonObject } from "../core/json.ts";
+import type { Schema } from "../core/schema.ts";
 import type { Workflow } from "../core/workflow.ts";
 import { StepfoldClientError } from "./errors.ts";
 import { type ClientOptions, createTransport } from "./transport.ts";
@@ -91,6 +92,9 @@ export interface DecisionOptions extends WriteOptions {
   by?: string;
 }
 
+/** A signal's name, or the name and the schema that its receiver holds it to: then the payload is checked by types. */
+export type SignalName<P> = string | { readonly name: string; readonly schema: Schema<unknown, P> };
+
 const WAIT_SECONDS = 25;
 const unfinished: readonly string[] = ["pending", "running", "sleeping", "waiting", "paused"];
 
@@ -99,8 +103,14 @@ export type Client = ReturnType<typeof createClient>;
 export function createClient(options: ClientOptions) {
   const { call, read } = createTransport(options);
 
-  function start<I, O>(workflow: Workflow<I, O>, input: I, options?: StartOptions): Promise<Run<O>>;
   function start<O = Json>(workflow: string, input?: unknown, options?: StartOptions): Promise<Run<O>>;
+  /** Of a workflow that needs no input. */
+  function start<O>(
+    workflow: Workflow<undefined, O>,
+    input?: undefined,
+    options?: StartOptions,
+  ): Promise<Run<O>>;
+  function start<I, O>(workflow: Workflow<I, O>, input: NoInfer<I>, options?: StartOptions): Promise<Run<O>>;
   function start(
     workflow: { name: string } | string,
     input?: unknown,
@@ -172,15 +182,15 @@ export function createClient(options: ClientOptions) {
   const remove = (runId: string, { ifMatch }: { ifMatch?: number } = {}): Promise<void> =>
     call({ method: "DELETE", path: ["runs", runId], headers: { "if-match": etagOf(ifMatch) } });
 
-  const signal = (
+  const signal = <P = unknown>(
     runId: string,
-    name: string,
-    payload?: unknown,
+    name: SignalName<P>,
+    payload?: NoInfer<P>,
     { strict, idempotencyKey }: { strict?: boolean; idempotencyKey?: string } = {},
   ): Promise<{ signalId: string }> =>
     call({
       method: "POST",
-      path: ["runs", runId, "signals", name],
+      path: ["runs", runId, "signals", typeof name === "string" ? name : name.name],
       query: { mode: strict ? "strict" : undefined },
       body: payload,
       headers: { "idempotency-key": idempotencyKey },

@@ -120,10 +120,10 @@ export interface RunContext {
   child<I, O>(
     name: string,
     workflow: Workflow<I, O>,
-    input: I,
+    input: NoInfer<I>,
     options: ChildOptions & { detached: true },
   ): Promise<string>;
-  child<I, O>(name: string, workflow: Workflow<I, O>, input: I, options?: ChildOptions): Promise<O>;
+  child<I, O>(name: string, workflow: Workflow<I, O>, input: NoInfer<I>, options?: ChildOptions): Promise<O>;
   /** A human decision. Fails with `GateTimeout`. */
   gate(name: string, options?: GateOptions): Promise<Verdict>;
   /** Hands a token out through `send`, and waits for it to be used. Fails with `CallbackFailed`, `CallbackTimeout`. */

@@ -277,10 +277,10 @@ export class ScopedRun implements RunContext {
   child<I, O>(
     name: string,
     workflow: Workflow<I, O>,
-    input: I,
+    input: NoInfer<I>,
     options: ChildOptions & { detached: true },
   ): Promise<string>;
-  child<I, O>(name: string, workflow: Workflow<I, O>, input: I, options?: ChildOptions): Promise<O>;
+  child<I, O>(name: string, workflow: Workflow<I, O>, input: NoInfer<I>, options?: ChildOptions): Promise<O>;
   child(name: string, workflow: AnyWorkflow, input: unknown, options: ChildOptions = {}): Promise<unknown> {
     return unwatched(() => this.#child(name, workflow, input, options));
   }

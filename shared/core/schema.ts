@@ -4,7 +4,8 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { StepfoldError } from "./errors.ts";
 
-export type Schema<T = unknown> = StandardSchemaV1<unknown, T>;
+/** A schema that makes a `T` of what it is given, which should be a `G`. */
+export type Schema<T = unknown, G = unknown> = StandardSchemaV1<G, T>;
 
 /** What the schema makes of `value`. Throws `InvalidInput` with the paths that are wrong. */
 export async function validate<T>(schema: Schema<T>, value: unknown, what: string): Promise<T> {

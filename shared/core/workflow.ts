@@ -12,12 +12,13 @@ import type { Runner } from "./remote/remote.ts";
 import { type RetryOptions, retryPolicy } from "./retry.ts";
 import type { Schema } from "./schema.ts";
 
-export interface WorkflowOptions<I = unknown, O = unknown> {
+/** `G` is what callers give, `I` what the input schema makes of it, and what the function is given. */
+export interface WorkflowOptions<I = unknown, O = unknown, G = unknown> {
   /** A whole number from 1. Default 1. */
   version?: number;
   description?: string;
   /** Checked when a run is started: what does not hold it is refused with the paths that are wrong. */
-  input?: Schema<I>;
+  input?: Schema<I, G>;
   /** Checked when the function returns. */
   output?: Schema<O>;
   /** The run's deadline, counted from its creation: then it ends `timedOut`. */
@@ -34,12 +35,18 @@ export interface WorkflowOptions<I = unknown, O = unknown> {
 
 export type Handler<I, O> = (run: RunContext, input: I) => Promise<O> | O;
 
+declare const types: unique symbol;
+
+/** A workflow that callers give an `I`, and that gives them an `O`. */
 export interface Workflow<I = unknown, O = unknown> {
   readonly kind: "workflow";
   readonly name: string;
   readonly version: number;
-  readonly options: WorkflowOptions<I, O>;
-  readonly handler: Handler<I, O>;
+  readonly options: WorkflowOptions<unknown, O>;
+  // biome-ignore lint/suspicious/noExplicitAny: what it is given is the schema's output, if there is a schema
+  readonly handler: Handler<any, O>;
+  /** Only types look at it. */
+  readonly [types]?: (input: I) => O;
   /** Of a declared flow: its structure, as a hash and to draw. */
   readonly definitionHash?: string;
   readonly graph?: FlowGraph;
@@ -49,16 +56,20 @@ export interface Workflow<I = unknown, O = unknown> {
   readonly file?: string;
 }
 
+/** What callers give a workflow, and what it gives them. */
+export type InputOf<W extends AnyWorkflow> = W extends Workflow<infer I, unknown> ? I : never;
+export type OutputOf<W extends AnyWorkflow> = W extends Workflow<never, infer O> ? O : never;
+
 /** Any workflow, whatever its input and output. */
 // biome-ignore lint/suspicious/noExplicitAny: input and output are in- and covariant at once
 export type AnyWorkflow = Workflow<any, any>;
 
 export function workflow<I, O>(name: string, handler: Handler<I, O>): Workflow<I, O>;
-export function workflow<I, O>(
+export function workflow<I, O, G = I>(
   name: string,
-  options: WorkflowOptions<I, O>,
+  options: WorkflowOptions<I, O, G>,
   handler: Handler<NoInfer<I>, O>,
-): Workflow<I, O>;
+): Workflow<G, O>;
 export function workflow<I, O>(
   name: string,
   ...rest: [Handler<I, O>] | [WorkflowOptions<I, O>, Handler<I, O>]

@@ -24,12 +24,12 @@ import { compile } from "./compile.ts";
 import { definitionHashOf, graphOf } from "./graph.ts";
 import type { Flow, Open, Tasks } from "./types.ts";
 
-export function flow<I = Open, O = unknown>(
+export function flow<I = Open, O = unknown, G = I>(
   name: string,
-  options: WorkflowOptions<I, O> = {},
-): Flow<I, I, O> {
+  options: WorkflowOptions<I, O, G> = {},
+): Flow<G, I, O> {
   checkName(name, "a flow's name");
-  return new Builder(name, options as WorkflowOptions, []) as unknown as Flow<I, I, O>;
+  return new Builder(name, options as WorkflowOptions, []) as unknown as Flow<G, I, O>;
 }
 
 class Builder {

@@ -19,7 +19,7 @@ export interface FromSecretsManager {
   secretId: string;
 }
 
-interface Common<I> extends Omit<WorkflowOptions<I>, "output" | "retry"> {
+interface Common<I> extends Omit<WorkflowOptions<unknown, unknown, I>, "output" | "retry"> {
   /** Where the runner's source is, for whoever looks at the workflow. */
   file?: string;
 }
@@ -49,7 +49,7 @@ export function remote<I = Json, O = Json>(name: string, options: RemoteOptions<
   const where = `of remote workflow ${JSON.stringify(name)}`;
   const { url, lambda, headers, secret, file, ...rest } = (options ?? {}) as Common<I> &
     Partial<HttpRunner & LambdaRunner>;
-  const defined = workflow(name, rest as WorkflowOptions<I, O>, drive(name));
+  const defined = workflow(name, rest as WorkflowOptions<I, O, I>, drive(name));
   const runner = runnerOf({ url, lambda, headers, secret }, where);
   if (file !== undefined && typeof file !== "string")
     throw invalid(`the file ${where} to be a text, got ${typeof file}`);
