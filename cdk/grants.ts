@@ -4,6 +4,7 @@
  */
 import { Stack } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
+import type * as lambda from "aws-cdk-lib/aws-lambda";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
 import { TABLE_SCHEMA } from "../shared/adapters/aws/names.ts";
 import type { QueuePair, Queues } from "./queues.ts";
@@ -93,6 +94,10 @@ export const networkGrants = (): iam.PolicyStatement[] => [
 ];
 
 const works = (queues: Queues): sqs.IQueue[] => queues.works.map(({ queue }) => queue);
+
+/** Asks the Lambda function that does a remote workflow's steps. */
+export const runnerGrant = ({ functionArn }: lambda.IFunction): iam.PolicyStatement =>
+  allow(["lambda:InvokeFunction"], [functionArn]);
 
 const readAndAppend = [
   "dynamodb:GetItem",

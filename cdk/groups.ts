@@ -10,6 +10,7 @@ import type * as ec2 from "aws-cdk-lib/aws-ec2";
 import type * as iam from "aws-cdk-lib/aws-iam";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
 import { StepfoldError } from "../shared/core/errors.ts";
+import { runnerGrant } from "./grants.ts";
 
 export interface GroupProps {
   /** The module whose exports are the group's workflows, relative to the directory from which cdk runs. */
@@ -66,6 +67,11 @@ export class WorkerGroup implements iam.IGrantable {
 
   get grantPrincipal(): iam.IPrincipal {
     return this.advance.grantPrincipal;
+  }
+
+  /** Lets the group's remote workflows have their steps done by this function. */
+  grantRunner(runner: lambda.IFunction): void {
+    this.grant(runnerGrant(runner));
   }
 
   /** Lets the group's code do more. */

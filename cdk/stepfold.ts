@@ -24,7 +24,7 @@ import { Alarms } from "./alarms.ts";
 import { type Entries, resolveEntry } from "./bundle.ts";
 import { Crons, type ScheduleOptions, type SignalSchedule, type SignalScheduleOptions } from "./crons.ts";
 import { Functions, INTAKE_TIMEOUT, USERS_MEMORY_MB } from "./functions.ts";
-import type { Resources } from "./grants.ts";
+import { type Resources, runnerGrant } from "./grants.ts";
 import { checkGroups, type Groups, groupNamed, type WorkerGroup } from "./groups.ts";
 import { type Auth, HttpEndpoint, type Throttle } from "./http-api.ts";
 import { type IsolationProps, isolationOf } from "./isolation.ts";
@@ -156,6 +156,11 @@ export class Stepfold extends Construct {
   /** A worker group: what its code needs is granted to it alone. Throws `GroupNotFound`. */
   group(name: string): WorkerGroup {
     return groupNamed(this.#groups, name);
+  }
+
+  /** Lets remote workflows have their steps done by this function, and by no other version or alias of it. */
+  grantRunner(runner: lambda.IFunction): void {
+    this.grantAdvance(runnerGrant(runner));
   }
 
   /** Lets the workflows' code do more; `bucket.grantRead(flows.advance)` and the like do the same. */

@@ -1,6 +1,7 @@
 /** The entry module of the examples: what it exports is what a host registers. */
 export { airTraffic } from "./air-traffic/workflow.ts";
 export { catalogue, fileImport } from "./catalogue/workflow.ts";
+export { claim } from "./claim/workflow.ts";
 export { expense } from "./expense/workflow.ts";
 export { onboarding } from "./onboarding/workflow.ts";
 export { order } from "./order/workflow.ts";

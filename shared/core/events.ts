@@ -126,13 +126,15 @@ export interface RunRedriven {
 }
 
 // ——— leg ———
-/** The claim. Its sequence is the generation; `until` is when the lease ends. `cause` says what woke the run. */
+/** The claim. Its sequence is the generation; `until` is when the lease ends. `cause` says what woke the run. `reread`
+ * are the read units that its process took to read what a segment could have held. */
 export interface LegStarted {
   type: "LegStarted";
   owner: string;
   until: number;
   codeHash: string;
   cause?: string;
+  reread?: number;
 }
 /** The lease is given up: the run waits for something outside, or (`handover`) for its next leg. */
 export interface LegParked {

@@ -81,6 +81,7 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     uncompensated: [],
     retryCount: 0,
     usage: usageOfCreation(entry),
+    reread: 0,
   };
 }
 
@@ -225,6 +226,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       state.progressed = false;
       state.stalled = undefined;
       state.startedAt ??= state.at;
+      state.reread += event.reread ?? 0;
       state.history.push({ event, now });
       return;
     case "LegParked":

@@ -18,6 +18,13 @@ export const ENTRY_OVERHEAD_BYTES = 120;
 export const WRITE_UNIT_BYTES = 1024;
 /** One strongly consistent read unit; an eventually consistent read costs half. */
 export const READ_UNIT_BYTES = 4096;
+/** Entries that one page of a read holds at most, and the bytes at which a page is full. */
+export const PAGE_ENTRIES_MAX = 1_000;
+export const PAGE_BYTES_MAX = 4 * 1024 * 1024;
+/** Entries that are read with the header, in one request: a run of no more has no use for segments. */
+export const HEAD_ENTRIES = 100;
+/** A segment's packed bytes: an item's, less its keys. */
+export const SEGMENT_BYTES_MAX = 390 * 1024;
 /** SQS: one message and one batch. docs: AWSSimpleQueueService quotas, 1 MiB since August 2025. */
 export const MESSAGE_BYTES_MAX = 1024 * 1024;
 /** SQS: `DelaySeconds`. */
@@ -66,6 +73,9 @@ export const PREFER_WAIT_SECONDS_MAX = 25;
 export const INDEX_SHARDS = 8;
 /** Suspended functions kept in memory by a warm process. */
 export const RESIDENT_RUNS_MAX = 1_000;
+/** Operations, signals and untold events of all the runs kept in memory between two legs, and for further appends. */
+export const RESIDENT_EVENTS_MAX = 250_000;
+export const KNOWN_EVENTS_MAX = 50_000;
 /** A message received more often than this goes to the dead-letter queue. */
 export const RECEIVES_MAX = 10;
 /** What closing a leg takes: it takes no more work this long before its lease ends. */

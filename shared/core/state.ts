@@ -167,10 +167,13 @@ export interface RunState {
   deadlineReached: boolean;
   stalled?: RunStalled & { at: number };
   effects: Map<string, Effect>;
+  /** What a replay goes through. Of a run whose code is kept in memory: what that code has not gone through yet. */
   history: Happening[];
   finished?: { status: FinishedStatus; at: number; output?: Payload; error?: RunError };
   retryCount: number;
   usage: Usage;
+  /** Read units spent on entries that segments could have held. */
+  reread: number;
 }
 
 /** The listed status: a fact of the state alone. */

@@ -26,6 +26,7 @@ import { perform } from "./effects.ts";
 import { Leg, type LegEnd } from "./leg.ts";
 import { catchUp, loadRun } from "./load.ts";
 import type { ActiveLeg, Resident } from "./residents.ts";
+import { pack } from "./segments.ts";
 import type { Engine } from "./settings.ts";
 import { isSettled, parseWake, sendWake, type Wake, wakeOf } from "./wake.ts";
 
@@ -163,11 +164,13 @@ async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> 
   if (end === "finished") return closeFinished(engine, run);
   await project(engine, run);
   if (end === "handedOver") await sendWake(engine, wakeOf(run.state));
-  if (end !== "parked") return;
+  if (end === "stalled") return;
   const wakeAt = wakeAtOf(run.state);
   // Its time came while the park was being stored: the wake that was sent for it may have met the lease.
-  if (wakeAt !== undefined && wakeAt <= engine.clock.now()) await sendWake(engine, wakeOf(run.state));
-  engine.residents.keep(runId, run);
+  if (end === "parked" && wakeAt !== undefined && wakeAt <= engine.clock.now())
+    await sendWake(engine, wakeOf(run.state));
+  await pack(engine, run);
+  if (end === "parked") engine.residents.keep(runId, run);
 }
 
 /** Lets the header follow a park: when the listed status has changed, or when the run is due much later. */
@@ -206,8 +209,8 @@ const isElsewhere = (present: number | undefined, dueAt: number): boolean =>
 /** An event that was appended while `dueAt` moved away may have counted on the old one (J6). */
 async function seeWhoCame(engine: Engine, run: Resident): Promise<void> {
   const { header, state } = run;
-  const tail = await engine.journal.tail(header, state.sequence, 1);
-  if (tail.length === 0) return;
+  const { entries } = await engine.journal.tail(header, state.sequence, { limit: 1 });
+  if (entries.length === 0) return;
   const dueAt = engine.clock.now() + engine.settings.sweepAfterMs;
   // Not with the newer entry's sequence: its own projection, which may be the run's last, must still pass.
   if (await engine.journal.reschedule(header, { dueAt, sequence: state.sequence })) header.dueAt = dueAt;

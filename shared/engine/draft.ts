@@ -3,15 +3,16 @@
  * the ones before it, and are stored in one conditional put.
  *
  * 1. Nothing of a draft takes effect outside before it is stored (J5).
- * 2. A lost race for the sequence folds the winner in before the draft and keeps the draft: outside events touch
- *    nothing that the code has seen (J3, R2). A winner that claims is `LeaseLost` (J4). A claim that meets an entry
+ * 2. A lost race for the sequence takes the draft back, folds the winner in, and keeps the draft: outside events touch
+ *    nothing that the code has seen (J3, R2). What that costs does not grow with the journal. A winner that claims is `LeaseLost` (J4). A claim that meets an entry
  *    of the owner before it, which was late or had not been read, is `ClaimOvertaken`: it was decided on less.
  * 3. What the code saw as the time stays what it saw (`seen`), whatever time the entry ends up with (R3).
  */
 import { LeaseLost, StepfoldError } from "../core/errors.ts";
 import type { Entry, RunEvent, Usage } from "../core/events.ts";
-import { applyEvent, closeEntry, fold, isOwners, openEntry } from "../core/fold.ts";
+import { applyEvent, closeEntry, isOwners, openEntry } from "../core/fold.ts";
 import { ENTRY_OVERHEAD_BYTES, WRITE_UNIT_BYTES } from "../core/limits.ts";
+import { Savepoint } from "../core/savepoint.ts";
 import { addUsage, noUsage } from "../ports/meter.ts";
 import { catchUp } from "./load.ts";
 import type { Ports } from "./parts.ts";
@@ -33,6 +34,7 @@ export class Draft {
   readonly #nonce: string;
   readonly seen: number;
   readonly events: RunEvent[] = [];
+  #savepoint: Savepoint;
   #at: number;
   #usage = noUsage();
   bytes = 0;
@@ -43,25 +45,28 @@ export class Draft {
     this.#nonce = ports.clock.id();
     this.#at = Math.max(run.state.at, ports.clock.now());
     this.seen = this.#at;
+    this.#savepoint = new Savepoint(run.state);
     openEntry(run.state, { sequence: run.state.sequence + 1, at: this.#at });
   }
 
   push(event: RunEvent, bytes = 100): void {
+    this.#savepoint.note(event);
     applyEvent(this.#run.state, event, this.seen);
     this.events.push(event);
     this.bytes += bytes;
   }
 
-  /** Takes back the last event, which must have been pushed alone for a park: the state is folded anew. */
+  /** Takes back the last event, if it is a park. */
   withoutPark(): void {
     if (this.events.at(-1)?.type !== "LegParked") return;
     this.events.pop();
-    this.#refold();
+    this.#savepoint.restore();
+    this.#reapply();
   }
 
   /** Stores the draft. False: an outside event was first, and is folded in; decide again, then store again. */
   async store(generation: number | undefined): Promise<boolean> {
-    const { state, header, entries } = this.#run;
+    const { state, header } = this.#run;
     this.#usage = addUsage(this.#usage, this.#ports.meter.drain(state.runId) ?? noUsage());
     const isEnd = state.finished !== undefined;
     const entry: Entry = {
@@ -76,37 +81,36 @@ export class Draft {
     const result = await this.#ports.journal.append(header, entry, header.expiresAt);
     if (result.stored || result.own) {
       closeEntry(state, entry);
-      entries.push(entry);
       // An end has counted itself.
       if (isEnd) this.#ports.meter.drain(state.runId);
       return true;
     }
-    await this.#giveWay(result.winner, generation);
+    await this.#giveWay(generation);
     return false;
   }
 
-  async #giveWay(winner: Entry, generation: number | undefined): Promise<void> {
-    const { entries, header } = this.#run;
-    const held = entries.length;
-    entries.push(winner);
+  async #giveWay(generation: number | undefined): Promise<void> {
+    const { header } = this.#run;
+    this.#savepoint.restore();
     // Where one has come, more may have: reading the tail is cheaper than losing once for each.
-    this.#run.state = fold(header, entries);
-    await catchUp(this.#ports, this.#run);
-    const came = this.#run.entries.slice(held);
+    const came = await catchUp(this.#ports, this.#run);
     const claim = came.find((entry) => entry.events.some((event) => event.type === "LegStarted"));
     if (claim !== undefined) throw new LeaseLost(header.runId, generation ?? 0, claim.sequence);
     const owners = generation === undefined ? came.find(isOwners) : undefined;
     if (owners !== undefined) throw new ClaimOvertaken(header.runId, owners.sequence);
-    this.#refold();
+    this.#reapply();
   }
 
-  #refold(): void {
-    const { entries, header } = this.#run;
-    const state = fold(header, entries);
+  /** Applies the draft to a state without it. */
+  #reapply(): void {
+    const { state } = this.#run;
+    this.#savepoint = new Savepoint(state);
     this.#at = Math.max(this.#at, state.at);
     openEntry(state, { sequence: state.sequence + 1, at: this.#at });
-    for (const event of this.events) applyEvent(state, event, this.seen);
-    this.#run.state = state;
+    for (const event of this.events) {
+      this.#savepoint.note(event);
+      applyEvent(state, event, this.seen);
+    }
   }
 }
 

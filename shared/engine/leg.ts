@@ -38,7 +38,7 @@ import { Draft } from "./draft.ts";
 import { perform } from "./effects.ts";
 import { catchUp, externalized, loadRun, payloadOf, readPayload } from "./load.ts";
 import { answeredTurn, asker, unansweredTurn } from "./remote.ts";
-import type { Resident } from "./residents.ts";
+import { letGo, type Resident } from "./residents.ts";
 import type { Engine } from "./settings.ts";
 import { eventIsThere, sendWake, wakeOf } from "./wake.ts";
 
@@ -194,7 +194,8 @@ export class Leg {
       outcome: (event: Delivery) => this.#outcome(event),
       payload: (payload: Parameters<typeof readPayload>[1]) => readPayload(this.#engine, payload),
     };
-    await replay(execution, this.#run.state, hydrate, this.#run.replayed ?? 0);
+    await replay(execution, this.#run.state, hydrate);
+    letGo(this.#run, this.#run.state.operations.values());
     execution.live = true;
     execution.onIssued = () => this.#stir();
   }
@@ -221,7 +222,9 @@ export class Leg {
       until: this.#until,
       codeHash,
       ...(cause === undefined ? {} : { cause }),
+      ...(this.#run.reread === 0 ? {} : { reread: this.#run.reread }),
     });
+    this.#run.reread = 0;
     this.#noteEffects(draft);
     if (stalled !== undefined) return this.#stall(stalled);
     if (this.#execution === undefined) return this.#endUnstarted();
@@ -554,7 +557,10 @@ export class Leg {
   /** What a stored entry sets off. */
   async #afterStore(events: RunEvent[]): Promise<void> {
     const { state } = this.#run;
-    this.#run.replayed = state.history.length;
+    letGo(
+      this.#run,
+      events.map((event) => ("operation" in event ? state.operations.get(event.operation ?? "") : undefined)),
+    );
     const interrupted = events.some(
       ({ type }) => type === "OperationCancelled" || type === "CancelDelivered" || type === "DeadlineReached",
     );
@@ -650,7 +656,6 @@ export class Leg {
   async #readTail(): Promise<void> {
     this.#poked = false;
     const entries = await catchUp(this.#engine, this.#run);
-    this.#run.replayed = this.#run.state.history.length;
     for (const entry of entries)
       if (entry.events.some((event) => event.type === "LegStarted"))
         throw new LeaseLost(this.#run.state.runId, this.generation, entry.sequence);

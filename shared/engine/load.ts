@@ -8,38 +8,90 @@ import { digest, sha256 } from "../core/ids.ts";
 import type { Json, Payload } from "../core/json.ts";
 import { INLINE_PAYLOAD_BYTES_MAX } from "../core/limits.ts";
 import type { RunKey } from "../ports/journal.ts";
-import type { Ports } from "./parts.ts";
+import type { Ports, Reader } from "./parts.ts";
 import type { Resident } from "./residents.ts";
+import { foldSegments, nothingPacked, PAGES, readUnitsOf } from "./segments.ts";
 
-/** The run as its journal has it, or `undefined` for an unknown one. */
+/** The run as its journal has it, or `undefined` for an unknown one. Pages are folded as they come, and let go. */
 export async function loadRun(
-  ports: Ports,
+  ports: Reader,
   runId: string,
   options: { consistent?: boolean } = {},
 ): Promise<Resident | undefined> {
-  const first = await ports.journal.read(runId, options);
+  const { head, next } = ports.pages ?? PAGES;
+  const first = await ports.journal.read(runId, { ...options, limit: head });
   if (first === undefined) return undefined;
-  const { header, entries } = first;
-  for (let { more } = first; more; ) {
-    const next = await ports.journal.read(runId, { ...options, after: entries.at(-1)?.sequence ?? -1 });
-    if (next === undefined) return undefined;
-    entries.push(...next.entries);
-    more = next.more && next.entries.length > 0;
+  const { header } = first;
+  const state = fold(header, first.entries);
+  const run: Resident = {
+    header,
+    state,
+    effectsDone: new Set(),
+    hasLetGo: false,
+    packed: nothingPacked(),
+    reread: 0,
+  };
+  if (!first.more) return run;
+  await foldSegments(ports, run);
+  const before = readUnitsOf(ports, runId);
+  for (let more = true; more; ) {
+    const page = await ports.journal.tail(header, state.sequence, { ...options, limit: next });
+    for (const entry of page.entries) applyEntry(state, entry);
+    more = page.more;
   }
-  return { header, entries, state: fold(header, entries), effectsDone: new Set() };
+  run.reread = Math.max(0, readUnitsOf(ports, runId) - before);
+  return run;
+}
+
+/** A run's entries, page by page: for whoever wants to see them, not what they amount to. */
+export async function* entriesOf(
+  ports: Pick<Ports, "journal">,
+  runId: string,
+): AsyncGenerator<Entry, void, undefined> {
+  const first = await ports.journal.read(runId, { consistent: true });
+  if (first === undefined) return;
+  yield* first.entries;
+  let { more } = first;
+  for (let after = first.entries.at(-1)?.sequence ?? -1; more; ) {
+    const page = await ports.journal.tail(first.header, after);
+    yield* page.entries;
+    after = page.entries.at(-1)?.sequence ?? after;
+    more = page.more;
+  }
 }
 
 /** Folds in what came after; answers the entries that were new. */
-export async function catchUp(ports: Ports, run: Resident): Promise<Entry[]> {
-  const tail = await ports.journal.tail(run.header, run.state.sequence);
-  for (const entry of tail) include(run, entry);
-  return tail;
+export async function catchUp(ports: Reader, run: Resident): Promise<Entry[]> {
+  const came: Entry[] = [];
+  for (let more = true; more; ) {
+    const page = await ports.journal.tail(run.header, run.state.sequence);
+    came.push(...page.entries);
+    if (isCutShort(run, page.entries)) {
+      await reload(ports, run);
+      return came;
+    }
+    for (const entry of page.entries) include(run, entry);
+    more = page.more;
+  }
+  return came;
+}
+
+/** A redrive cuts a history of which this process may hold no more than what its code has not gone through. */
+const isCutShort = ({ hasLetGo }: Resident, entries: Entry[]): boolean =>
+  hasLetGo && entries.some(({ events }) => events.some(({ type }) => type === "RunRedriven"));
+
+/** Forgets what is in memory for what the journal says. */
+async function reload(ports: Reader, run: Resident): Promise<void> {
+  const { runId } = run.state;
+  const fresh = await loadRun(ports, runId, { consistent: true });
+  if (fresh?.header.inc !== run.header.inc)
+    throw new StepfoldError("JournalGap", `The run ${runId} was removed just now.`, { runId });
+  Object.assign(run, fresh, { execution: undefined });
 }
 
 /** Folds in one entry that another has written. */
 export function include(run: Resident, entry: Entry): void {
   applyEntry(run.state, entry);
-  run.entries.push(entry);
 }
 
 /** `inc` is what a callback's token is signed with: a blob's key, which a URL may show, must not tell it. */

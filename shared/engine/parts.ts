@@ -2,6 +2,7 @@
  * What the engine is built from. Hosts (Lambda entry points, the local host, tests) make one `Parts` and hand it to
  * every function of the engine; there are no globals.
  */
+import type { Log } from "../core/context.ts";
 import type { BlobStore } from "../ports/blobs.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { JournalStore } from "../ports/journal.ts";
@@ -21,4 +22,10 @@ export interface Ports {
   registers: Registers;
   clock: Clock;
   meter: Meter;
+}
+
+/** Ports to read runs through. Hosts leave `pages` out: how many entries come with the header, and in each page then. */
+export interface Reader extends Ports {
+  pages?: { head: number; next: number };
+  log?: Log;
 }

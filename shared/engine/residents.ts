@@ -4,19 +4,23 @@
  * What is kept is only ever a shortcut: a leg that takes a resident checks it against the journal's tail first, and
  * a claim proves it. Evicting one loses nothing.
  */
-import type { Entry } from "../core/events.ts";
 import type { Execution } from "../core/execution.ts";
-import type { RunState } from "../core/state.ts";
+import type { Operation, RunState } from "../core/state.ts";
 import type { Header } from "../ports/journal.ts";
+import type { Packed } from "./segments.ts";
 
 /** A run as this process knows it. */
 export interface Resident {
   header: Header;
-  entries: Entry[];
   state: RunState;
-  /** The suspended function, which has gone through `replayed` happenings of `state.history`. */
+  /** The suspended function, which has gone through all but `state.history`. */
   execution?: Execution;
-  replayed?: number;
+  /** What its code was told is not in memory any more: `state.history` is not the whole. */
+  hasLetGo: boolean;
+  /** How far the journal is packed. */
+  packed: Packed;
+  /** Read units that it took to read what a segment could have held, and no claim has told yet. */
+  reread: number;
   /** Effects that this process knows to be done, and the journal may not. */
   effectsDone: Set<string>;
 }
@@ -34,29 +38,59 @@ export interface ActiveLeg {
 }
 
 export class Residents {
-  readonly #max: number;
-  readonly #kept = new Map<string, Resident>();
+  readonly #runsMax: number;
+  readonly #eventsMax: number;
+  readonly #kept = new Map<string, { run: Resident; events: number }>();
+  #events = 0;
   readonly active = new Map<string, ActiveLeg>();
 
-  constructor(max: number) {
-    this.#max = max;
+  /** Bounded by how many there are and by how much they hold: a long run alone may be too much. */
+  constructor(runsMax: number, eventsMax: number) {
+    this.#runsMax = runsMax;
+    this.#eventsMax = eventsMax;
+  }
+
+  get size(): { runs: number; events: number } {
+    return { runs: this.#kept.size, events: this.#events };
   }
 
   /** Takes it out: one holder at a time. */
   take(runId: string): Resident | undefined {
-    const resident = this.#kept.get(runId);
-    this.#kept.delete(runId);
-    return resident;
+    const kept = this.#kept.get(runId);
+    this.evict(runId);
+    return kept?.run;
   }
 
-  keep(runId: string, resident: Resident): void {
-    if (this.#max === 0) return;
-    this.#kept.delete(runId);
-    this.#kept.set(runId, resident);
-    if (this.#kept.size > this.#max) this.#kept.delete(this.#kept.keys().next().value as string);
+  /** Keeps it, and lets go of those that were kept longest ago. */
+  keep(runId: string, run: Resident): void {
+    this.evict(runId);
+    const events = eventsIn(run);
+    if (this.#runsMax === 0 || events > this.#eventsMax) return;
+    this.#kept.set(runId, { run, events });
+    this.#events += events;
+    while (this.#kept.size > this.#runsMax || this.#events > this.#eventsMax)
+      this.evict(this.#kept.keys().next().value as string);
   }
 
   evict(runId: string): void {
+    this.#events -= this.#kept.get(runId)?.events ?? 0;
     this.#kept.delete(runId);
+  }
+}
+
+/** About how much memory it takes, in things that each take some hundred bytes. */
+const eventsIn = ({ state }: Resident): number =>
+  1 + state.operations.size + state.signals.size + state.history.length + state.patches.length;
+
+/** Lets go of what only a replay would need: the code has been told. */
+export function letGo(run: Resident, settled: Iterable<Operation | undefined>): void {
+  const { state } = run;
+  state.history = [];
+  run.hasLetGo = true;
+  for (const operation of settled) {
+    if (operation === undefined || state.open.has(operation.id)) continue;
+    operation.output = undefined;
+    const signal = state.signals.get(operation.signalId ?? "");
+    if (signal !== undefined) signal.payload = undefined;
   }
 }

@@ -5,14 +5,16 @@
 import type { Log } from "../core/context.ts";
 import {
   CLOCK_SKEW_MS,
+  KNOWN_EVENTS_MAX,
   KNOWN_RUNS_MAX,
   LEG_MS,
   MESSAGE_DELAY_MS_MAX,
+  RESIDENT_EVENTS_MAX,
   RESIDENT_RUNS_MAX,
   SWEEP_AFTER_MS,
 } from "../core/limits.ts";
 import { Registry } from "../core/workflow.ts";
-import type { Ports } from "./parts.ts";
+import type { Reader } from "./parts.ts";
 import { Residents } from "./residents.ts";
 import { turnWorkflow } from "./turn.ts";
 
@@ -42,12 +44,14 @@ export interface Settings {
   sweepAfterMs: number;
   /** For the API; absent, whoever may call it sees every run. */
   isolation: Isolation | undefined;
+  /** A long run's journal is packed once cold reads of it have cost this many times what packing it costs. */
+  packAfter: number;
   /** Whether a lease's owner is known to be gone, so that its lease holds nobody up. */
   isDead(owner: string): boolean;
 }
 
 /** Everything that the engine's functions need: the ports, the workflows, the settings, and what is in memory. */
-export interface Engine extends Ports {
+export interface Engine extends Reader {
   registry: Registry;
   settings: Settings;
   log: Log;
@@ -57,7 +61,7 @@ export interface Engine extends Ports {
 }
 
 export function createEngine(
-  ports: Ports,
+  ports: Reader,
   options: {
     workflows: Iterable<unknown>;
     /** The workflows of each worker group: those are no longer of the default one. */
@@ -72,6 +76,7 @@ export function createEngine(
     skewMs: CLOCK_SKEW_MS,
     messageDelayMsMax: MESSAGE_DELAY_MS_MAX,
     sweepAfterMs: SWEEP_AFTER_MS,
+    packAfter: 1,
     isDead: () => false,
     group: undefined,
     isolation: undefined,
@@ -84,8 +89,8 @@ export function createEngine(
     registry,
     settings,
     log: options.log,
-    residents: new Residents(options.residentRunsMax ?? RESIDENT_RUNS_MAX),
-    known: new Residents(KNOWN_RUNS_MAX),
+    residents: new Residents(options.residentRunsMax ?? RESIDENT_RUNS_MAX, RESIDENT_EVENTS_MAX),
+    known: new Residents(KNOWN_RUNS_MAX, KNOWN_EVENTS_MAX),
   };
   for (const own of ownWorkflows) registry.addOwn(own(engine));
   return engine;

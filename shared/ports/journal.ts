@@ -9,7 +9,9 @@
  * 4. Nothing left over from an earlier incarnation of a run id is ever returned (`inc`).
  * 5. Transient faults and throttling are retried inside with jitter; what still fails is a `PortError` that says
  *    what was being done to which run. It never answers with part of what was asked for, unless it says `more`.
- * It does not know what events mean, and does not store blobs.
+ * 6. Reads come in pages, of a bounded number of entries and of bytes: nothing reads a whole journal at once.
+ * 7. Segments are copies of entries, never the only place of one: a store may lose them, and answer old ones.
+ * It does not know what events mean, nor what a segment's bytes hold, and does not store blobs.
  */
 import type { Entry, FinishedStatus, RunCreated, RunStatus, Usage } from "../core/events.ts";
 
@@ -67,8 +69,21 @@ export interface RunRows {
   header: Header;
   /** In order of sequence. Entry 0 is always included when reading from the start, wherever it is stored. */
   entries: Entry[];
-  /** The read stopped at its limit: read on after the last entry. */
+  /** The page is full: read on after the last entry. */
   more: boolean;
+}
+
+/** Some entries in order. With `more`, the page is full: read on after the last one. */
+export interface EntryPage {
+  entries: Entry[];
+  more: boolean;
+}
+
+/** Entries `from` to `to` in one piece, packed by whoever reads it again. */
+export interface Segment {
+  from: number;
+  to: number;
+  bytes: Uint8Array;
 }
 
 export interface ListQuery {
@@ -101,14 +116,22 @@ export interface JournalStore {
 
   /** The header and the entries after sequence `after` (default -1: all), or `undefined` for an unknown run. With
    * `after` ≥ 0 the caller passes the `inc` that it knows, and the header may be left out of what is read from the
-   * store (it is then the one given, or refreshed: adapters may do either). `limit` bounds the entries. */
+   * store (it is then the one given, or refreshed: adapters may do either). `limit` bounds the entries; a page never
+   * holds more than `PAGE_ENTRIES_MAX`, nor goes far beyond `PAGE_BYTES_MAX`. */
   read(
     runId: string,
     options?: { after?: number; consistent?: boolean; limit?: number },
   ): Promise<RunRows | undefined>;
 
-  /** Entries after `after` alone: the tail, for a holder that knows the rest. Consistent. */
-  tail(key: RunKey, after: number, limit?: number): Promise<Entry[]>;
+  /** Entries after `after` alone: the tail, for a holder that knows the rest. Paged as `read` is; consistent, unless
+   * told that it need not be. */
+  tail(key: RunKey, after: number, options?: { limit?: number; consistent?: boolean }): Promise<EntryPage>;
+
+  /** Puts a segment, over one that ends at the same entry: a damaged one is so repaired. */
+  putSegment(key: RunKey, segment: Segment, expiresAt: number): Promise<void>;
+
+  /** A page of the segments that end after entry `after`, in order of their ends; the newest may be missing. */
+  segments(key: RunKey, after: number): Promise<{ segments: Segment[]; more: boolean }>;
 
   header(runId: string, options?: { consistent?: boolean }): Promise<Header | undefined>;
 
@@ -129,7 +152,7 @@ export interface JournalStore {
   /** Moves the expiry of all of the run's items, the header's last (J7). */
   extend(key: RunKey, expiresAt: number): Promise<void>;
 
-  /** Removes the run's items, the header last. Blobs are removed by the caller. */
+  /** Removes the run's items, segments too, the header last. Blobs are removed by the caller. */
   remove(key: RunKey): Promise<void>;
 
   /** Resolves when the run may have entries after `after`, or `withinMs` is over. A hint: it may resolve early. */

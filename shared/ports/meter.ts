@@ -33,6 +33,10 @@ export function priceOf(usage: Usage): number {
   );
 }
 
+/** The read units that cost as much as these write units. */
+export const inReadUnits = (writeUnits: number): number =>
+  (writeUnits * PRICE_USD.writeUnits) / PRICE_USD.readUnits;
+
 export class Meter {
   readonly total: Usage = noUsage();
   readonly #runs = new Map<string, Usage>();
@@ -48,6 +52,11 @@ export class Meter {
       this.#runs.set(runId, usage);
     }
     usage[kind] += units;
+  }
+
+  /** What the run used since the last drain, which stays to be drained. */
+  pending(runId: string): Readonly<Usage> {
+    return this.#runs.get(runId) ?? noUsage();
   }
 
   /** What the run used since the last drain. */

@@ -18,7 +18,7 @@ import { LEG_MS } from "../core/limits.ts";
 import { mergedState, replay } from "../core/replay.ts";
 import type { RunState } from "../core/state.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
-import { readPayload } from "../engine/load.ts";
+import { entriesOf, readPayload } from "../engine/load.ts";
 import type { TestHost } from "./host.ts";
 import { loaded } from "./inspect.ts";
 
@@ -38,7 +38,9 @@ export async function recordJournal(
   runId: string,
   scrub: Record<string, string> = {},
 ): Promise<GoldenJournal> {
-  const { header, entries } = await loaded(host.ports, runId);
+  const { header } = await loaded(host.ports, runId);
+  const entries: Entry[] = [];
+  for await (const entry of entriesOf(host.ports, runId)) entries.push(entry);
   const blobs: Record<string, Json> = {};
   for (const payload of payloadsOf(entries))
     if ("b" in payload) blobs[payload.b.key] = (await readPayload(host.ports, payload)) as Json;

@@ -180,7 +180,7 @@ export class TestHost {
   }
 
   /** From now on this function plays the runner of a remote workflow. */
-  runner(workflow: Workflow<never, unknown> | string, runner: ScriptedRunner): void {
+  runner(workflow: AnyWorkflow | string, runner: ScriptedRunner): void {
     const name = typeof workflow === "string" ? workflow : workflow.name;
     this.ports.runners.script(name, (turn, call) => this.#work.done(name, () => runner(turn, call)));
   }

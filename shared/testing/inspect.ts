@@ -4,7 +4,7 @@ import type { RunEvent, RunStatus } from "../core/events.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import { mergedState } from "../core/replay.ts";
 import { type OperationKind, type OperationStatus, shownKind, statusOf, wakeAtOf } from "../core/state.ts";
-import { loadRun, readPayload } from "../engine/load.ts";
+import { entriesOf, loadRun, readPayload } from "../engine/load.ts";
 import { runNotFound } from "../engine/outside.ts";
 import type { Ports } from "../engine/parts.ts";
 import type { Resident } from "../engine/residents.ts";
@@ -107,10 +107,11 @@ export async function operationsOf(ports: Ports, runId: string): Promise<Operati
 }
 
 export async function journalOf(ports: Ports, runId: string): Promise<JournalEvent[]> {
-  const { entries } = await loaded(ports, runId);
-  return entries.flatMap(({ sequence, at, generation, events }) =>
-    events.map((event) => ({ ...event, sequence, at: new Date(at), generation })),
-  );
+  const shown: JournalEvent[] = [];
+  for await (const { sequence, at, generation, events } of entriesOf(ports, runId))
+    shown.push(...events.map((event) => ({ ...event, sequence, at: new Date(at), generation })));
+  if (shown.length === 0) throw runNotFound(runId);
+  return shown;
 }
 
 type Present<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {

@@ -22,7 +22,7 @@ export const importTable: Record<string, Rule> = {
   "shared/index.ts": { parts: ["shared/core"], packages: [] },
   "shared/core": { parts: [], packages: ["node:crypto"], packageTypes: ["@standard-schema/spec"] },
   "shared/ports": { parts: [], types: ["shared/core"], packages: [] },
-  "shared/engine": { parts: ["shared/core", "shared/ports"], packages: [] },
+  "shared/engine": { parts: ["shared/core", "shared/ports"], packages: ["node:zlib"] },
   "shared/adapters/common": { parts: ["shared/core", "shared/ports"], packages: [] },
   "shared/adapters/memory": {
     parts: ["shared/core", "shared/ports", "shared/adapters/common"],

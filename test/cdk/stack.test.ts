@@ -5,6 +5,7 @@
 import { Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { Match, type Template } from "aws-cdk-lib/assertions";
 import * as iam from "aws-cdk-lib/aws-iam";
+import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import * as sns from "aws-cdk-lib/aws-sns";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -316,6 +317,19 @@ describe("grants", () => {
       list.some((one) => one.includes("ses:")),
     );
     expect(having.map(([role]) => role)).toEqual(["FunctionsAdvanceRole"]);
+  });
+
+  test("a remote workflow's function may be invoked by `advance` alone, and no other may", () => {
+    const granted = synthesize({}, (stack) => {
+      const arn = "arn:aws:lambda:eu-west-1:123456789012:function:billing";
+      stack.flows.grantRunner(lambda.Function.fromFunctionArn(stack, "Billing", arn));
+    });
+    const having = Object.entries(statementsByRole(granted)).flatMap(([role, list]) =>
+      list.filter((one) => one.includes("lambda:")).map((one) => `${role}: ${one}`),
+    );
+    expect(having).toEqual([
+      "FunctionsAdvanceRole: lambda:InvokeFunction on arn:aws:lambda:eu-west-1:123456789012:function:billing",
+    ]);
   });
 });
 

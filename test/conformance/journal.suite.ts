@@ -13,6 +13,7 @@ import {
   type Opened,
   type SuiteOptions,
 } from "../support/ports.ts";
+import { packing, paging } from "./segments.suite.ts";
 
 type Port = Opened<"journal">;
 type Test = (name: string, body: (port: Port) => Promise<void>) => void;
@@ -28,6 +29,8 @@ export function journalSuite(name: string, open: () => Promise<Port>, options: S
     dueing(test);
     listing(test);
     expiring(test);
+    paging(test);
+    packing(test);
     changing(test);
     costing(test);
   });
@@ -177,7 +180,7 @@ function appending(test: Test): void {
     expect(winners).toHaveLength(1);
     for (const answer of answers)
       if (!answer.stored) expect(answer).toEqual({ stored: false, winner: winners[0], own: false });
-    expect(await port.journal.tail(key, 0)).toEqual(winners);
+    expect((await port.journal.tail(key, 0)).entries).toEqual(winners);
   });
 
   test("a repeated append knows its own entry again (1)", async (port) => {
@@ -198,7 +201,7 @@ function appending(test: Test): void {
     const writing = port.journal.append(key, entry, run.expiresAt);
     entry.events.length = 0;
     expect(await writing).toEqual({ stored: true });
-    const first = (await port.journal.tail(key, 0))[0]!;
+    const first = (await port.journal.tail(key, 0)).entries[0]!;
     expect(first).toEqual(kept);
     first.events.length = 0;
     expect((await port.journal.read(run.runId, { consistent: true }))!.entries[1]).toEqual(kept);
@@ -219,7 +222,7 @@ function appending(test: Test): void {
         winner: entry,
         own: false,
       });
-      expect(await port.journal.tail(key, index)).toEqual([entry]);
+      expect((await port.journal.tail(key, index)).entries).toEqual([entry]);
     }
   });
 
@@ -281,21 +284,23 @@ function reading(test: Test): void {
     const rows = await port.journal.read(run.runId, { consistent: true });
     expect(rows!.entries.map((entry) => entry.sequence)).toEqual(times(9, (index) => index));
     expect(rows!.more).toBe(false);
-    expect(await port.journal.tail(key, 1)).toHaveLength(7);
+    expect((await port.journal.tail(key, 1)).entries).toHaveLength(7);
   });
 
   test("tail answers the entries after a sequence, up to a limit", async (port) => {
     const { key, entries } = await aStoredRun(port, { last: 12 });
-    expect(await port.journal.tail(key, 9)).toEqual(entries.slice(9));
-    expect(await port.journal.tail(key, 2, 3)).toEqual(entries.slice(2, 5));
-    expect(await port.journal.tail(key, 12)).toEqual([]);
+    expect((await port.journal.tail(key, 9)).entries).toEqual(entries.slice(9));
+    expect((await port.journal.tail(key, 2, { limit: 3 })).entries).toEqual(entries.slice(2, 5));
+    expect((await port.journal.tail(key, 2, { limit: 3 })).more).toBe(true);
+    expect(await port.journal.tail(key, 9, { limit: 3 })).toEqual({ entries: entries.slice(9), more: false });
+    expect(await port.journal.tail(key, 12)).toEqual({ entries: [], more: false });
   });
 
   test("an unknown run has nothing", async (port) => {
     expect(await port.journal.read("nobody")).toBeUndefined();
     expect(await port.journal.read("nobody", { consistent: true })).toBeUndefined();
     expect(await port.journal.header("nobody")).toBeUndefined();
-    expect(await port.journal.tail({ runId: "nobody", inc: "x" }, -1)).toEqual([]);
+    expect((await port.journal.tail({ runId: "nobody", inc: "x" }, -1)).entries).toEqual([]);
   });
 }
 
@@ -566,7 +571,7 @@ function expiring(test: Test): void {
     const rows = await port.journal.read(runId, { consistent: true });
     expect(rows!.header.inc).toBe(next.inc);
     expect(rows!.entries.map((entry) => entry.sequence)).toEqual([0, 1, 2]);
-    expect(await port.journal.tail(key, 2)).toEqual([]);
+    expect((await port.journal.tail(key, 2)).entries).toEqual([]);
     expect(await port.journal.append(old.key, anEntry(port.clock, 7), next.expiresAt)).toBeDefined();
     expect(await port.journal.append(key, anEntry(port.clock, 3), next.expiresAt)).toEqual({ stored: true });
     expect(await port.journal.project(old.key, at(port, 50))).toBe(false);
@@ -622,7 +627,7 @@ function expiring(test: Test): void {
       const { run, key } = await aStoredRun(port, { created, last: 30 });
       await port.journal.remove(key);
       expect(await port.journal.read(run.runId, { consistent: true })).toBeUndefined();
-      expect(await port.journal.tail(key, -1)).toEqual([]);
+      expect((await port.journal.tail(key, -1)).entries).toEqual([]);
       expect(await port.journal.due(run.dueAt, 10)).toEqual([]);
       expect(await listAll(port, {})).toEqual([]);
       await port.journal.append(key, anEntry(port.clock, 31), run.expiresAt);
@@ -655,7 +660,7 @@ function changing(test: Test): void {
       clearInterval(timer);
     }
     expect(port.clock.now() - before).toBeLessThan(30_000);
-    expect((await port.journal.tail(key, 2)).map((entry) => entry.sequence)).toEqual([3]);
+    expect((await port.journal.tail(key, 2)).entries.map((entry) => entry.sequence)).toEqual([3]);
   });
 
   test("changed resolves when its time is over", async (port) => {

@@ -215,6 +215,19 @@ describe("one process holds the data", () => {
   });
 });
 
+it("data of the version before is brought to this one, with all that it holds", async () => {
+  const ports = await opened();
+  const { run, key } = await aStoredRun(ports as never, { last: 3 });
+  await ports.close();
+  const db = new DatabaseSync(dataFile());
+  db.exec("DROP TABLE segments; DROP TABLE registers; PRAGMA user_version = 1");
+  db.close();
+  const again = await opened();
+  expect((await again.journal.read(run.runId))!.entries).toHaveLength(4);
+  await again.journal.putSegment(key, { from: 1, to: 3, bytes: new Uint8Array([7]) }, run.expiresAt);
+  expect((await again.journal.segments(key, 0)).segments).toHaveLength(1);
+});
+
 describe("unfit data is refused", () => {
   it("of a newer version", async () => {
     await (await opened()).close();
@@ -223,7 +236,7 @@ describe("unfit data is refused", () => {
     db.close();
     await expect(localPorts({ dir })).rejects.toMatchObject({
       code: "DataTooNew",
-      data: { version: 99, versionMax: 1 },
+      data: { version: 99, versionMax: 3 },
     });
     await expect(localPorts({ dir })).rejects.toMatchObject({ code: "DataTooNew" });
   });

@@ -61,8 +61,8 @@ describe("advance", () => {
     await start(engine, { workflow: "quick", runId: "a" });
     const before = engine.clock.now();
     await advanceFunction(engine)(await received("work"), context(30_000));
-    const events = (await loadRun(engine, "a"))!.entries.flatMap((entry) => entry.events);
-    const leg = events.find((event) => event.type === "LegStarted");
+    const { entries } = (await engine.journal.read("a"))!;
+    const leg = entries.flatMap(({ events }) => events).find((event) => event.type === "LegStarted");
     expect(leg?.until).toBe(before + 27_000);
   });
 });

@@ -2,11 +2,12 @@
 import { airTraffic } from "../../examples/air-traffic/workflow.ts";
 import { order } from "../../examples/order/workflow.ts";
 import type { AnyWorkflow } from "../../shared/core/workflow.ts";
+import { exampleWorkflows } from "./examples.ts";
 import { generatedWorkflow, type Stagehand } from "./generated/interpreter.ts";
 import { type World, workflowsOf } from "./workflows.ts";
 
 export function definitionsOf(world: World, stagehand: Stagehand): AnyWorkflow[] {
-  return [...workflowsOf(world), generatedWorkflow(stagehand), order, airTraffic];
+  return [...workflowsOf(world), generatedWorkflow(stagehand), order, airTraffic, ...exampleWorkflows];
 }
 
 const never = () => new Promise<void>(() => {});
@@ -14,4 +15,4 @@ const nobody: World = { busy: never, handOut() {}, isHealed: () => false };
 const nothing: Stagehand = { begin: () => () => {}, busy: never, asks() {}, handToken() {} };
 
 /** Those that no process runs: to replay journals with. */
-export const definitions = (): AnyWorkflow[] => definitionsOf(nobody, nothing);
+export const definitions: readonly AnyWorkflow[] = definitionsOf(nobody, nothing);

@@ -13,9 +13,10 @@ import type { RunState } from "../../shared/core/state.ts";
 import type { AnyWorkflow } from "../../shared/core/workflow.ts";
 import { readPayload } from "../../shared/engine/load.ts";
 import type { Checker, Watched } from "./checker.ts";
+import { exampleModels, wrongAccounts } from "./examples.ts";
 import { type FinishedRun, Judge } from "./generated/judge.ts";
 import type { ProgramInput } from "./generated/program.ts";
-import { models } from "./models.ts";
+import { type Ended, models } from "./models.ts";
 import type { World } from "./world.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
@@ -25,6 +26,7 @@ export class Endings {
   readonly #checker: Checker;
   readonly #world: World;
   readonly #workflows: Map<string, AnyWorkflow>;
+  readonly #ended: Ended[] = [];
 
   constructor(world: World, workflows: Iterable<AnyWorkflow>) {
     this.#world = world;
@@ -35,7 +37,10 @@ export class Endings {
 
   async checkAll(): Promise<void> {
     for (const run of this.#checker.runs.values()) await this.#check(run);
-    if (this.#checker.violations.length === 0) await this.#judge();
+    if (this.#checker.violations.length > 0) return;
+    await this.#judge();
+    const wrong = wrongAccounts(this.#ended);
+    if (wrong !== undefined) this.#checker.violate("outcome", "?", wrong);
   }
 
   /** The runs of programs, of which each may tell of the others. */
@@ -76,7 +81,7 @@ export class Endings {
     }
     if (run.dueAt !== undefined)
       this.#checker.violate("J10", runId, "It is finished, and still in the due index");
-    const wrong = models[created.workflow]?.({
+    const ended: Ended = {
       runId,
       created,
       input: await this.#read(created.input),
@@ -84,7 +89,9 @@ export class Endings {
       output: await this.#read(finished.output),
       error: finished.error,
       events: run.entries.flatMap(({ at, events }) => events.map((event) => ({ ...event, at }))),
-    });
+    };
+    this.#ended.push(ended);
+    const wrong = (models[created.workflow] ?? exampleModels[created.workflow])?.(ended);
     if (wrong !== undefined) this.#checker.violate("outcome", runId, `${created.workflow}: ${wrong}`);
     try {
       await this.#replays(run);

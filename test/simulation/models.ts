@@ -19,7 +19,7 @@ export interface Ended {
 /** What is wrong with it, if anything is. */
 export type Model = (ended: Ended) => string | undefined;
 
-const completes =
+export const completes =
   (expected: (ended: Ended) => Json): Model =>
   (ended) =>
     ended.status !== "completed"
@@ -31,7 +31,8 @@ function different(expected: Json, found: Json | undefined): string | undefined 
   return left === right ? undefined : `Expected the output ${left}, got ${right}`;
 }
 
-const has = (ended: Ended, type: EventType): boolean => ended.events.some((event) => event.type === type);
+export const has = (ended: Ended, type: EventType): boolean =>
+  ended.events.some((event) => event.type === type);
 
 /** The name of the operation that an event settled. */
 function nameOf(ended: Ended, operation: string): string {
@@ -45,7 +46,7 @@ function nameOf(ended: Ended, operation: string): string {
 const completedSteps = (ended: Ended): string[] =>
   ended.events.flatMap((event) => (event.type === "StepCompleted" ? [nameOf(ended, event.operation)] : []));
 
-const isCancelled: Model = (ended) => {
+export const isCancelled: Model = (ended) => {
   if (ended.status !== "cancelled") return `Expected it to be cancelled, got ${ended.status}`;
   if (!has(ended, "CancelRequested")) return "It was cancelled, but nobody asked for that";
   return ended.error === undefined ? undefined : `Expected no error, got ${JSON.stringify(ended.error)}`;

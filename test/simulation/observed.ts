@@ -1,5 +1,6 @@
 /** The ports with an ear: what takes effect behind the faults, and what a process asks for in front of them. */
 import type { PortsBehind } from "../../shared/adapters/simulated/index.ts";
+import { isOwners } from "../../shared/core/fold.ts";
 import { parseWake } from "../../shared/engine/wake.ts";
 import type { JournalStore } from "../../shared/ports/journal.ts";
 import type { Queue } from "../../shared/ports/queue.ts";
@@ -18,6 +19,7 @@ export function observedJournal(journal: JournalStore, process: Process, checker
     async append(key, entry, expiresAt) {
       const result = await journal.append(key, entry, expiresAt);
       if (result.stored) checker.appended(process, key, entry);
+      else if (isOwners(entry) && isOwners(result.winner) && !result.own) process.comesTooLate();
       return result;
     },
     async project(key, projection) {
@@ -35,7 +37,9 @@ export function observedJournal(journal: JournalStore, process: Process, checker
       checker.extended(key, expiresAt);
     },
     read: (runId, options) => journal.read(runId, options),
-    tail: (key, after, limit) => journal.tail(key, after, limit),
+    tail: (key, after, options) => journal.tail(key, after, options),
+    putSegment: (key, segment, expiresAt) => journal.putSegment(key, segment, expiresAt),
+    segments: (key, after) => journal.segments(key, after),
     header: (runId, options) => journal.header(runId, options),
     list: (query) => journal.list(query),
     due: (before, limit) => journal.due(before, limit),

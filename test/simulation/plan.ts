@@ -8,6 +8,8 @@ import { hashOf, Random } from "./random.ts";
 /** How likely each fault is, per call, message or schedule; `budget` bounds them all. */
 export interface Profile {
   calls: Partial<Record<FaultKind, number>>;
+  /** On top of that, how likely a call of the blob store or the scheduler does not do what it is to do. */
+  stores: number;
   late: number;
   twice: number;
   lost: number;
@@ -27,6 +29,7 @@ export type PlannedFault = { call: number; fault: Fault } | { message: number; c
 
 export const calm: Profile = {
   calls: {},
+  stores: 0,
   late: 0,
   twice: 0,
   lost: 0,
@@ -52,7 +55,10 @@ export function randomProfile(random: Random, isLossy: boolean): Profile {
       freezeBefore: rate(0.003, 0.01),
       freezeAfter: rate(0.003, 0.01),
       staleRead: rate(0.05, 0.3),
+      shortPage: rate(0.05, 0.3),
+      halfDone: rate(0.1, 0.5),
     },
+    stores: rate(0.1, 0.5),
     late: rate(0.05, 0.3),
     twice: rate(0.05, 0.3),
     lost: isLossy ? random.pick([0.05, 0.2, 0.5]) : 0,
@@ -112,6 +118,7 @@ export class Plan implements Faults {
     if (fault !== undefined) {
       this.planned.push({ call: number, fault });
       this.#count(fault.kind);
+      if (call.port === "blobs" || call.port === "scheduler") this.#count(`${call.port}Fail`);
     }
     return {
       requestMs: this.#latency(),
@@ -147,15 +154,19 @@ export class Plan implements Faults {
     return this.#timing.chance(0.5);
   }
 
-  #draw({ process, method }: Call): Fault | undefined {
-    if (this.spared.has(process)) return undefined;
-    const { calls, budget } = this.#profile;
+  #draw(call: Call): Fault | undefined {
+    if (this.spared.has(call.process)) return undefined;
+    const { calls, stores, budget } = this.#profile;
+    const isStore = call.port === "blobs" || call.port === "scheduler";
+    if (isStore && this.#chance.chance(stores) && this.planned.length < budget)
+      return { kind: this.#chance.pick(["failed", "throttled", "crashBefore", "crashAfter"] as const) };
     for (const kind of Object.keys(calls) as FaultKind[]) {
-      if (kind === "staleRead" && method !== "read") continue;
+      if (!concerns(kind, call)) continue;
       if (!this.#chance.chance(calls[kind]!) || this.planned.length >= budget) continue;
       if (kind === "freezeBefore" || kind === "freezeAfter")
         return { kind, ms: this.#chance.pick(FREEZES_MS) };
       if (kind === "staleRead") return { kind, missing: this.#chance.between(1, 3) };
+      if (kind === "shortPage") return { kind, entries: this.#chance.between(1, 4) };
       return { kind };
     }
     return undefined;
@@ -175,6 +186,11 @@ export class Plan implements Faults {
     return shifts;
   }
 
+  /** Notes what the faults have led to. */
+  note(what: string): void {
+    this.#count(what);
+  }
+
   #count(kind: string): void {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
   }
@@ -183,4 +199,11 @@ export class Plan implements Faults {
     const { latencyMs } = this.#profile;
     return latencyMs > 0 && this.#timing.chance(0.4) ? this.#timing.between(1, latencyMs) : 0;
   }
+}
+
+/** Whether a fault can happen to a call at all. */
+function concerns(kind: FaultKind, { port, method, count = 1 }: Call): boolean {
+  if (kind === "staleRead") return port === "journal" && (method === "read" || method === "due");
+  if (kind === "shortPage") return port === "journal" && method === "read";
+  return kind !== "halfDone" || count > 1;
 }

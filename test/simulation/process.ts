@@ -56,6 +56,11 @@ export class Process {
     return this.#world.memory.clock.now() + this.#skewMs;
   }
 
+  /** It writes as the owner that another has succeeded. */
+  comesTooLate(): void {
+    this.#world.plan.note("staleOwnerFenced");
+  }
+
   /** Whether it may hold what another has claimed, and not know: it stood still, or clocks differ too much. */
   get mayBeStale(): boolean {
     return this.life.thawedAt > 0 || this.#world.profile.skewMs > CLOCK_SKEW_MS / 2;

@@ -1,6 +1,7 @@
 /** What people and programs do to runs while faults rain: each scenario starts runs and lets outside things happen. */
 import type { Json } from "../../shared/core/json.ts";
 import type { Client } from "./client.ts";
+import { exampleScenarios } from "./examples.ts";
 import { play } from "./generated/play.ts";
 import type { Program } from "./generated/program.ts";
 import type { Random } from "./random.ts";
@@ -213,10 +214,8 @@ export const scenarios: Record<string, Scenario> = {
   orderDeclined: order("4000000000000002", false),
   orderUnpaid: order("4242424242424242", false),
   airTraffic,
+  ...exampleScenarios,
 };
 
 /** With programs, which are drawn from the seed. */
 export const allScenarios: Record<string, Scenario> = { ...scenarios, generated };
-
-/** Those that use the examples' own code. */
-export const exampleScenarios = ["order", "orderFlaky", "orderDeclined", "orderUnpaid", "airTraffic"];

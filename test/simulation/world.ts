@@ -16,6 +16,7 @@ import { Client } from "./client.ts";
 import { Cover } from "./cover.ts";
 import { definitions } from "./definitions.ts";
 import { Endings } from "./ending.ts";
+import { forgetExamples } from "./examples.ts";
 import type { Disturbance } from "./generated/judge.ts";
 import { Ledger } from "./generated/ledger.ts";
 import { Attendants } from "./generated/play.ts";
@@ -28,7 +29,7 @@ import { hashOf, Random } from "./random.ts";
 import { allScenarios } from "./scenarios.ts";
 import { Services } from "./services.ts";
 
-const HORIZON_MS = 50 * 86_400_000;
+const HORIZON_MS = 500 * 86_400_000;
 const [WORKERS, APIS] = [3, 2];
 const CALLS_MAX = 20_000;
 
@@ -104,7 +105,7 @@ export class World {
           );
       },
     });
-    const retentions = new Map(definitions().map(({ name, options: { retention } }) => [name, retention]));
+    const retentions = new Map(definitions.map(({ name, options: { retention } }) => [name, retention]));
     this.checker = new Checker({
       onViolation: () => this.#end(),
       onDue: () => this.#host.armSweep(),
@@ -114,6 +115,7 @@ export class World {
         return retention === undefined ? undefined : durationMs(retention);
       },
     });
+    if (profile.skewMs > 0) this.plan.note("skewedClocks");
     this.attendants = new Attendants(this);
     this.cover = new Cover(this.memory, this.checker, { isLossy, skewMs: profile.skewMs });
     for (let index = 0; index < WORKERS; index++) this.#spawn(this.#workers, "worker");
@@ -123,6 +125,7 @@ export class World {
 
   async run(): Promise<History> {
     connect(this);
+    forgetExamples();
     const { clock, queue } = this.memory;
     const until = clock.now() + HORIZON_MS;
     const programs = [...(this.#options.programs ?? [])];
@@ -138,7 +141,7 @@ export class World {
     if (!this.isOver && queue.deadLetters("work").length + queue.deadLetters("signals").length > 0)
       this.checker.violate("progress", "?", "A message was given up");
     this.isOver = true;
-    if (this.checker.violations.length === 0) await new Endings(this, definitions()).checkAll();
+    if (this.checker.violations.length === 0) await new Endings(this, definitions).checkAll();
     if (this.checker.violations.length === 0 && !isIdle)
       this.checker.violate("progress", "?", "All is finished, and yet something moves");
     return this.#history();

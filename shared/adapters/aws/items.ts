@@ -12,7 +12,7 @@ import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { PortError } from "../../core/errors.ts";
 import type { Entry, RunCreated, RunEvent, RunStatus, Usage } from "../../core/events.ts";
 import { INDEX_SHARDS, ITEM_BYTES_MAX, WRITE_UNIT_BYTES } from "../../core/limits.ts";
-import type { Header, NewRun, RunKey } from "../../ports/journal.ts";
+import type { Header, NewRun, RunKey, Segment } from "../../ports/journal.ts";
 import { TABLE_SCHEMA } from "./names.ts";
 
 export type Item = Record<string, AttributeValue>;
@@ -34,6 +34,9 @@ export const ATTRIBUTE = {
   at: "t",
   seen: "v",
   generation: "g",
+  // Segment.
+  from: "b",
+  packed: "c",
   // Header.
   workflow: TABLE_SCHEMA.indexes.list.projection.attributes[0],
   owner: TABLE_SCHEMA.indexes.list.projection.attributes[1],
@@ -64,6 +67,13 @@ export const ENTRIES_END = "J$";
 export const entrySortKey = (inc: string, sequence: number): string => `J#${inc}#${digits(sequence)}`;
 /** Above the sort key of every entry of one incarnation. */
 export const entriesEnd = (inc: string): string => `J#${inc}$`;
+/** Above the sort key of every entry and segment. */
+export const ITEMS_END = "S$";
+export const segmentSortKey = (inc: string, to: number): string => `S#${inc}#${digits(to)}`;
+/** Above the sort key of every segment of one incarnation. */
+export const segmentsEnd = (inc: string): string => `S#${inc}$`;
+export const isOf = (sortKey: string, inc: string): boolean =>
+  sortKey.startsWith(`J#${inc}#`) || sortKey.startsWith(`S#${inc}#`);
 export const isEntryOf = (item: Item, inc: string): boolean => sortKeyOf(item).startsWith(`J#${inc}#`);
 export const isHeader = (item: Item | undefined): item is Item =>
   item !== undefined && sortKeyOf(item) === HEADER_SORT_KEY;
@@ -140,6 +150,23 @@ export function decodeEntry(item: Item): Entry {
     ...(usage === undefined ? {} : { usage: parseUsage(usage.S ?? "") }),
   };
 }
+
+// ——— segments ———
+
+export function encodeSegment(key: RunKey, { from, to, bytes }: Segment, expiresAt: number): Item {
+  return {
+    ...itemKey(key.runId, segmentSortKey(key.inc, to)),
+    [ATTRIBUTE.from]: number(from),
+    [ATTRIBUTE.packed]: { B: bytes },
+    [ttl]: number(expirySeconds(expiresAt)),
+  };
+}
+
+export const decodeSegment = (item: Item): Segment => ({
+  from: numberIn(item, ATTRIBUTE.from),
+  to: Number(sortKeyOf(item).slice(-10)),
+  bytes: item[ATTRIBUTE.packed]?.B ?? new Uint8Array(),
+});
 
 // ——— headers ———
 

@@ -11,8 +11,10 @@
  */
 import { PortError } from "../../core/errors.ts";
 import type { Entry } from "../../core/events.ts";
+import { PAGE_BYTES_MAX } from "../../core/limits.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type {
+  EntryPage,
   Header,
   JournalStore,
   ListQuery,
@@ -20,26 +22,35 @@ import type {
   Projection,
   RunKey,
   RunRows,
+  Segment,
 } from "../../ports/journal.ts";
+import { pageLimit } from "../common/pages.ts";
 import {
+  bytesOf,
   decodeEntry,
   decodeHeader,
+  decodeSegment,
   ENTRIES_END,
   encodeEntry,
   encodeNewRun,
+  encodeSegment,
   entriesEnd,
   entryKey,
   entrySortKey,
   entryZeroIn,
   HEADER_SORT_KEY,
   headerKey,
+  ITEMS_END,
   type Item,
   type ItemKey,
   isEntryOf,
   isExpired,
   isHeader,
+  isOf,
   itemKey,
   nonceIn,
+  segmentSortKey,
+  segmentsEnd,
   sortKeyOf,
   text,
 } from "./items.ts";
@@ -105,19 +116,36 @@ export class DynamoJournal implements JournalStore {
     runId: string,
     options: { after?: number; consistent?: boolean; limit?: number } = {},
   ): Promise<RunRows | undefined> {
-    const { after = -1, consistent = false, limit = Number.POSITIVE_INFINITY } = options;
-    if (after < 0) return this.#readFromStart(runId, consistent, limit);
+    const { after = -1, consistent = false, limit } = options;
+    if (after < 0) return this.#readFromStart(runId, consistent, pageLimit(limit));
     const header = await this.header(runId, { consistent });
     if (header === undefined) return undefined;
-    const items = await this.#entryItems(header, after, consistent, limit + 1);
-    const entries = items.slice(0, limit).map(decodeEntry);
-    return { header, entries, more: items.length > limit };
+    return { header, ...(await this.#entriesAfter(header, after, consistent, pageLimit(limit))) };
   }
 
-  async tail(key: RunKey, after: number, limit = Number.POSITIVE_INFINITY): Promise<Entry[]> {
-    if (after >= 0) return (await this.#entryItems(key, after, true, limit)).map(decodeEntry);
-    const rows = await this.read(key.runId, { consistent: true, limit });
-    return rows?.header.inc === key.inc ? rows.entries : [];
+  async tail(
+    key: RunKey,
+    after: number,
+    options: { limit?: number; consistent?: boolean } = {},
+  ): Promise<EntryPage> {
+    const { limit, consistent = true } = options;
+    if (after >= 0) return this.#entriesAfter(key, after, consistent, pageLimit(limit));
+    const rows = await this.read(key.runId, { consistent, limit });
+    return rows?.header.inc === key.inc ? rows : { entries: [], more: false };
+  }
+
+  async putSegment(key: RunKey, segment: Segment, expiresAt: number): Promise<void> {
+    const what = {
+      doing: `pack entries ${segment.from} to ${segment.to} of run ${key.runId}`,
+      runId: key.runId,
+    };
+    await this.#table.put(encodeSegment(key, segment, expiresAt), undefined, what);
+  }
+
+  async segments(key: RunKey, after: number): Promise<{ segments: Segment[]; more: boolean }> {
+    const range: [string, string] = [segmentSortKey(key.inc, after + 1), segmentsEnd(key.inc)];
+    const { items, more } = await this.#page(key.runId, range, { consistent: false });
+    return { segments: items.map(decodeSegment), more };
   }
 
   async header(runId: string, options: { consistent?: boolean } = {}): Promise<Header | undefined> {
@@ -152,7 +180,7 @@ export class DynamoJournal implements JournalStore {
 
   async extend(key: RunKey, expiresAt: number): Promise<void> {
     const what = { doing: `extend the expiry of run ${key.runId}`, runId: key.runId };
-    const keys = await this.#entryKeys(key, what);
+    const keys = await this.#itemKeys(key, what);
     for (let start = 0; start < keys.length; start += EXTENSIONS_AT_ONCE) {
       const some = keys.slice(start, start + EXTENSIONS_AT_ONCE);
       await Promise.all(some.map((item) => this.#table.update(item, entryExpiryUpdate(expiresAt), what)));
@@ -162,7 +190,7 @@ export class DynamoJournal implements JournalStore {
 
   async remove(key: RunKey): Promise<void> {
     const what = { doing: `remove run ${key.runId}`, runId: key.runId };
-    await this.#table.deleteAll(await this.#entryKeys(key, what), what);
+    await this.#table.deleteAll(await this.#itemKeys(key, what), what);
     await this.#table.delete(headerKey(key.runId), isThisIncarnation(key), what);
   }
 
@@ -192,45 +220,53 @@ export class DynamoJournal implements JournalStore {
 
   /** Header and entries in one query. One entry more than the limit is asked for, to know whether there are more. */
   async #readFromStart(runId: string, consistent: boolean, limit: number): Promise<RunRows | undefined> {
-    let headerItem: Item | undefined;
-    const entries: Entry[] = [];
-    for await (const page of this.#range(runId, [HEADER_SORT_KEY, ENTRIES_END], {
-      consistent,
-      limit: limit + 2,
-    })) {
-      if (headerItem === undefined) {
-        const first = page[0];
-        if (!isHeader(first) || isExpired(first, this.#clock.now())) return undefined;
-        headerItem = first;
-        const entryZero = entryZeroIn(first);
-        if (entryZero !== undefined) entries.push(entryZero);
-      }
-      const { inc } = decodeHeader(headerItem);
-      entries.push(...page.filter((item) => isEntryOf(item, inc)).map(decodeEntry));
-      if (entries.length > limit) break;
-    }
-    if (headerItem === undefined) return undefined;
+    const range: [string, string] = [HEADER_SORT_KEY, ENTRIES_END];
+    const { items, more } = await this.#page(runId, range, { consistent, limit: limit + 2 });
+    const headerItem = items[0];
+    if (!isHeader(headerItem) || isExpired(headerItem, this.#clock.now())) return undefined;
     const header = decodeHeader(headerItem);
+    const zero = entryZeroIn(headerItem);
+    const entries = items.filter((item) => isEntryOf(item, header.inc)).map(decodeEntry);
+    if (zero !== undefined) entries.unshift(zero);
     const [created] = entries[0]?.sequence === 0 ? entries[0].events : [];
     if (created?.type === "RunCreated") header.created = created;
-    return { header, entries: entries.slice(0, limit), more: entries.length > limit };
+    // Entries of an earlier incarnation may have filled the page.
+    if (more && entries.length === 0)
+      return { header, ...(await this.#entriesAfter(header, -1, consistent, limit)) };
+    return { header, entries: entries.slice(0, limit), more };
   }
 
-  async #entryItems(key: RunKey, after: number, consistent: boolean, limit: number): Promise<Item[]> {
-    const items: Item[] = [];
+  /** One entry more than the limit is asked for, to know whether there are more. */
+  async #entriesAfter(key: RunKey, after: number, consistent: boolean, limit: number): Promise<EntryPage> {
     const range: [string, string] = [entrySortKey(key.inc, after + 1), entriesEnd(key.inc)];
-    for await (const page of this.#range(key.runId, range, { consistent, limit })) {
-      items.push(...page);
-      if (items.length >= limit) break;
-    }
-    return items.slice(0, limit);
+    const { items, more } = await this.#page(key.runId, range, { consistent, limit: limit + 1 });
+    return { entries: items.slice(0, limit).map(decodeEntry), more };
   }
 
-  async #entryKeys(key: RunKey, what: { doing: string; runId: string }): Promise<ItemKey[]> {
+  /** Items of a range. With `more`, it stopped at the limit, or because the page is full. */
+  async #page(
+    runId: string,
+    range: [string, string],
+    options: { consistent: boolean; limit?: number },
+  ): Promise<{ items: Item[]; more: boolean }> {
+    const { limit = Number.POSITIVE_INFINITY } = options;
+    const items: Item[] = [];
+    let bytes = 0;
+    for await (const page of this.#range(runId, range, options)) {
+      items.push(...page);
+      for (const item of page) bytes += bytesOf(item);
+      if (items.length >= limit || bytes >= PAGE_BYTES_MAX) return { items, more: true };
+    }
+    return { items, more: false };
+  }
+
+  /** The keys of all that belongs to a run beside its header. */
+  async #itemKeys(key: RunKey, what: { doing: string; runId: string }): Promise<ItemKey[]> {
     const keys: ItemKey[] = [];
-    const range: [string, string] = [entrySortKey(key.inc, 0), entriesEnd(key.inc)];
+    const range: [string, string] = [entrySortKey(key.inc, 0), ITEMS_END];
     for await (const page of this.#range(key.runId, range, { consistent: true, only: "SK" }, what)) {
-      keys.push(...page.map((item) => itemKey(key.runId, sortKeyOf(item))));
+      const own = page.map(sortKeyOf).filter((sortKey) => isOf(sortKey, key.inc));
+      keys.push(...own.map((sortKey) => itemKey(key.runId, sortKey)));
     }
     return keys;
   }

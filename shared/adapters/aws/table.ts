@@ -126,7 +126,7 @@ export class Table {
     return found;
   }
 
-  put(item: Item, condition: Condition, what: Doing): Promise<Conditional> {
+  put(item: Item, condition: Condition | undefined, what: Doing): Promise<Conditional> {
     return this.#conditional(what, item, async () => {
       const command = new PutItemCommand({ TableName: this.#name, Item: item, ...expressions(condition) });
       return (await this.#client.send(command)).ConsumedCapacity;
@@ -209,7 +209,9 @@ export const missingTable = (table: string): MissingResource => ({
   message: `Expected the DynamoDB table ${table} to exist, got none. Run \`cdk deploy\`, or check AWS_REGION and AWS_ENDPOINT_URL_DYNAMODB: they say where it is looked for.`,
 });
 
-function expressions({ condition, names, values }: Condition) {
+function expressions(under: Condition | undefined) {
+  if (under === undefined) return { ReturnConsumedCapacity: "TOTAL" } as const;
+  const { condition, names, values } = under;
   return {
     ConditionExpression: condition,
     ...(names === undefined ? {} : { ExpressionAttributeNames: names }),

@@ -16,7 +16,7 @@ import {
   READ_UNIT_BYTES,
   WRITE_UNIT_BYTES,
 } from "../../core/limits.ts";
-import type { NewRun, RunKey } from "../../ports/journal.ts";
+import type { NewRun, RunKey, Segment } from "../../ports/journal.ts";
 import type { Meter } from "../../ports/meter.ts";
 import type { OutgoingMessage } from "../../ports/queue.ts";
 
@@ -31,6 +31,9 @@ export const readUnits = (bytes: number, isConsistent: boolean): number =>
 
 export const entryBytes = (runId: string, text: string): number =>
   Buffer.byteLength(text) + runId.length + ENTRY_OVERHEAD_BYTES;
+
+export const segmentBytes = ({ runId }: RunKey, { bytes }: Segment): number =>
+  bytes.byteLength + runId.length + ENTRY_OVERHEAD_BYTES;
 
 export const headerBytes = (run: NewRun, createdText: string): number =>
   Buffer.byteLength(createdText) + run.runId.length + run.requestHash.length + HEADER_OVERHEAD_BYTES;

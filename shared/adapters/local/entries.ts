@@ -1,10 +1,12 @@
-/** The `entries` table, by numbered incarnation. Everything here runs inside a read or a write of the store. */
+/** The `entries` and `segments` tables, by numbered incarnation. Everything here runs inside a read or a write of the store. */
 import type { StatementSync } from "node:sqlite";
-import type { RunKey } from "../../ports/journal.ts";
+import type { RunKey, Segment } from "../../ports/journal.ts";
+import { pageOf } from "../common/pages.ts";
 import type { Store } from "./store.ts";
 
 /** Numbers remembered without asking the table. */
 const KNOWN_ROWS_MAX = 20_000;
+const SEGMENTS_PER_PAGE = 16;
 
 const nameOf = ({ runId, inc }: RunKey): string => `${runId} ${inc}`;
 
@@ -14,6 +16,9 @@ export class Entries {
   readonly #after: StatementSync;
   readonly #units: StatementSync;
   readonly #delete: StatementSync;
+  readonly #putSegment: StatementSync;
+  readonly #segments: StatementSync;
+  readonly #deleteSegments: StatementSync;
   readonly #rowOfRun: StatementSync;
   readonly #rowOfStray: StatementSync;
   readonly #insertStray: StatementSync;
@@ -28,8 +33,14 @@ export class Entries {
     this.#after = store.statement(
       "SELECT entry FROM entries WHERE row = ? AND sequence > ? ORDER BY sequence LIMIT ?",
     );
-    this.#units = store.statement("SELECT octet_length(entry) AS bytes FROM entries WHERE row = ?");
+    this.#units = store.statement(`SELECT octet_length(entry) AS bytes FROM entries WHERE row = ?
+      UNION ALL SELECT octet_length(packed) AS bytes FROM segments WHERE row = ?`);
     this.#delete = store.statement("DELETE FROM entries WHERE row = ?");
+    this.#putSegment = store.statement("INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?)");
+    this.#segments = store.statement(
+      "SELECT first, last, packed FROM segments WHERE row = ? AND last > ? ORDER BY last LIMIT ?",
+    );
+    this.#deleteSegments = store.statement("DELETE FROM segments WHERE row = ?");
     this.#rowOfRun = store.statement("SELECT row FROM runs WHERE run_id = ? AND inc = ?");
     this.#rowOfStray = store.statement("SELECT row FROM strays WHERE run_id = ? AND inc = ?");
     this.#insertStray = store.statement("INSERT INTO strays VALUES (?, ?, ?, ?)");
@@ -74,17 +85,36 @@ export class Entries {
     return String(this.#get.get(row, sequence)?.entry);
   }
 
-  after(row: number | undefined, after: number, limit: number): string[] {
-    if (row === undefined) return [];
-    return this.#after.all(row, after, limit).map(({ entry }) => String(entry));
+  /** A page of entries' texts after `after`. */
+  after(row: number | undefined, after: number, limit: number): { page: string[]; more: boolean } {
+    if (row === undefined) return { page: [], more: false };
+    const texts = this.#after.all(row, after, limit + 1).map(({ entry }) => String(entry));
+    return pageOf(texts, limit, (text) => text.length);
   }
 
+  putSegment(row: number, { from, to, bytes }: Segment): void {
+    this.#putSegment.run(row, to, from, bytes);
+  }
+
+  /** A page of the segments that end after `after`. */
+  segments(row: number | undefined, after: number): { page: Segment[]; more: boolean } {
+    if (row === undefined) return { page: [], more: false };
+    const segments = this.#segments.all(row, after, SEGMENTS_PER_PAGE + 1).map(({ first, last, packed }) => ({
+      from: Number(first),
+      to: Number(last),
+      bytes: packed as Uint8Array,
+    }));
+    return pageOf(segments, SEGMENTS_PER_PAGE, ({ bytes }) => bytes.byteLength);
+  }
+
+  /** The bytes of each of an incarnation's entries and segments. */
   sizes(row: number): number[] {
-    return this.#units.all(row).map(({ bytes }) => Number(bytes));
+    return this.#units.all(row, row).map(({ bytes }) => Number(bytes));
   }
 
   deleteAll(row: number): void {
     this.#delete.run(row);
+    this.#deleteSegments.run(row);
     this.#deleteStrays.run(row);
     this.#rows.clear();
   }

@@ -5,6 +5,7 @@
 import type { Entry } from "../../core/events.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type {
+  EntryPage,
   Header,
   JournalStore,
   ListQuery,
@@ -12,6 +13,7 @@ import type {
   Projection,
   RunKey,
   RunRows,
+  Segment,
 } from "../../ports/journal.ts";
 import type { Meter } from "../../ports/meter.ts";
 import {
@@ -22,16 +24,16 @@ import {
   entryText,
   listReadUnits,
   readUnits,
+  segmentBytes,
   writeUnits,
 } from "../common/billing.ts";
 import { formatCursor } from "../common/cursor.ts";
 import { entryZero, newHeader, projected } from "../common/headers.ts";
+import { pageLimit } from "../common/pages.ts";
 import { Watchers } from "../common/watchers.ts";
 import { Entries } from "./entries.ts";
 import { Runs, type StoredRun } from "./runs.ts";
 import type { Store } from "./store.ts";
-
-const EVERYTHING = -1;
 
 export class LocalJournal implements JournalStore {
   readonly #store: Store;
@@ -98,23 +100,37 @@ export class LocalJournal implements JournalStore {
     runId: string,
     options: { after?: number; consistent?: boolean; limit?: number } = {},
   ): Promise<RunRows | undefined> {
-    const { after = -1, consistent = false, limit = Number.MAX_SAFE_INTEGER } = options;
+    const { after = -1, consistent = false, limit } = options;
     const run = this.#readHeader(runId, consistent);
     if (run === undefined) return undefined;
     const { header, row, nonce } = run;
-    const entries = after < 0 && !run.isSplit ? [entryZero({ ...header, nonce })] : [];
-    const left = limit - entries.length;
-    const texts = this.#store.read(() => this.#entries.after(row, after, left + 1));
-    const taken = texts.slice(0, left);
-    this.#countRead(runId, taken, consistent);
-    for (const text of taken) entries.push(JSON.parse(text) as Entry);
-    return { header, entries, more: taken.length < texts.length };
+    const zero = after < 0 && !run.isSplit ? [entryZero({ ...header, nonce })] : [];
+    const page = this.#page(runId, row, after, pageLimit(limit) - zero.length, consistent);
+    return { header, entries: [...zero, ...page.entries], more: page.more };
   }
 
-  async tail(key: RunKey, after: number, limit = EVERYTHING): Promise<Entry[]> {
-    const texts = this.#store.read(() => this.#entries.after(this.#entries.rowOf(key), after, limit));
-    this.#countRead(key.runId, texts, true);
-    return texts.map((text) => JSON.parse(text) as Entry);
+  async tail(
+    key: RunKey,
+    after: number,
+    options: { limit?: number; consistent?: boolean } = {},
+  ): Promise<EntryPage> {
+    const { limit, consistent = true } = options;
+    return this.#page(key.runId, this.#rowOf(key), after, pageLimit(limit), consistent);
+  }
+
+  async putSegment(key: RunKey, segment: Segment, _expiresAt: number): Promise<void> {
+    await this.#store.write(() => {
+      const row = this.#entries.rowOf(key);
+      if (row !== undefined) this.#entries.putSegment(row, segment);
+    });
+    this.#countWrite(key.runId, segmentBytes(key, segment));
+  }
+
+  async segments(key: RunKey, after: number): Promise<{ segments: Segment[]; more: boolean }> {
+    const { page, more } = this.#store.read(() => this.#entries.segments(this.#entries.rowOf(key), after));
+    const bytes = page.reduce((sum, segment) => sum + segmentBytes(key, segment), 0);
+    this.#meter.count(key.runId, "readUnits", readUnits(bytes, false));
+    return { segments: page, more };
   }
 
   async header(runId: string, options: { consistent?: boolean } = {}): Promise<Header | undefined> {
@@ -174,7 +190,7 @@ export class LocalJournal implements JournalStore {
     const has = this.#store.read(() => {
       const run = this.#runs.get(runId);
       if (run === undefined || !this.#isLive(run)) return false;
-      return after < 0 || this.#entries.after(run.row, after, 1).length > 0;
+      return after < 0 || this.#entries.after(run.row, after, 1).page.length > 0;
     });
     if (!has) await this.#watchers.wait(runId, withinMs);
   }
@@ -237,8 +253,20 @@ export class LocalJournal implements JournalStore {
     this.#meter.count(runId, "writeUnits", writeUnits(bytes));
   }
 
-  #countRead(runId: string, texts: string[], isConsistent: boolean): void {
-    const bytes = texts.reduce((sum, text) => sum + entryBytes(runId, text), 0);
+  #rowOf(key: RunKey): number | undefined {
+    return this.#store.read(() => this.#entries.rowOf(key));
+  }
+
+  #page(
+    runId: string,
+    row: number | undefined,
+    after: number,
+    limit: number,
+    isConsistent: boolean,
+  ): EntryPage {
+    const { page, more } = this.#store.read(() => this.#entries.after(row, after, limit));
+    const bytes = page.reduce((sum, text) => sum + entryBytes(runId, text), 0);
     this.#meter.count(runId, "readUnits", readUnits(bytes, isConsistent));
+    return { entries: page.map((text) => JSON.parse(text) as Entry), more };
   }
 }

@@ -5,11 +5,32 @@
  * used again. `strays` numbers incarnations that were written to after their header was gone: nobody ever sees
  * their entries, which go when they expire.
  */
-export const DATA_VERSION = 1;
+export const DATA_VERSION = 3;
 /** "Stpf": what makes a SQLite file ours. */
 export const APPLICATION_ID = 0x53747066;
 
-export const SCHEMA = `
+const SEGMENTS = `
+CREATE TABLE segments (
+  row INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  packed BLOB NOT NULL,
+  PRIMARY KEY (row, last)
+) WITHOUT ROWID;
+`;
+
+const REGISTERS = `
+CREATE TABLE registers (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL,
+  revision INTEGER NOT NULL
+) WITHOUT ROWID;
+`;
+
+/** What makes a file of one version one of the next. */
+export const UPGRADES: Record<number, string> = { 1: SEGMENTS, 2: REGISTERS };
+
+export const SCHEMA = `${SEGMENTS}${REGISTERS}
 CREATE TABLE runs (
   row INTEGER PRIMARY KEY,
   run_id TEXT NOT NULL UNIQUE,
@@ -93,13 +114,4 @@ CREATE TABLE schedules (
   body TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX schedules_by_time ON schedules (at);
-`;
-
-/** Tables that came later. A file without them gets them when it is opened; older code leaves them alone. */
-export const LATER = `
-CREATE TABLE IF NOT EXISTS registers (
-  name TEXT PRIMARY KEY,
-  value TEXT NOT NULL,
-  revision INTEGER NOT NULL
-) WITHOUT ROWID;
 `;

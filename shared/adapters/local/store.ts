@@ -12,7 +12,7 @@ import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { PortError, StepfoldError } from "../../core/errors.ts";
-import { APPLICATION_ID, DATA_VERSION, LATER, SCHEMA } from "./schema.ts";
+import { APPLICATION_ID, DATA_VERSION, SCHEMA, UPGRADES } from "./schema.ts";
 
 const LOCK_WAIT_MS = 250;
 /** A file up to this size is checked as a whole when it is opened, which takes no noticeable time. */
@@ -165,11 +165,16 @@ function prepare(db: DatabaseSync, file: string): void {
   if (statSync(file).size <= CHECK_BYTES_MAX) check(db, file);
   db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -${CACHE_KIB};
     PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA temp_store = MEMORY`);
-  if (isNew)
-    db.exec(
-      `BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${DATA_VERSION}; COMMIT`,
-    );
-  db.exec(LATER);
+  if (isNew) db.exec(`BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; ${SEAL}`);
+  else if (version < DATA_VERSION) db.exec(`BEGIN; ${upgrade(version)} ${SEAL}`);
+}
+
+const SEAL = `PRAGMA user_version = ${DATA_VERSION}; COMMIT`;
+
+/** What brings a file of an older version to this one, step by step. */
+function upgrade(version: number): string {
+  const steps = Array.from({ length: DATA_VERSION - version }, (_, index) => UPGRADES[version + index]!);
+  return steps.join(" ");
 }
 
 function check(db: DatabaseSync, file: string): void {

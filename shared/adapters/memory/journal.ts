@@ -5,6 +5,7 @@
 import type { Entry } from "../../core/events.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type {
+  EntryPage,
   Header,
   JournalStore,
   ListQuery,
@@ -12,6 +13,7 @@ import type {
   Projection,
   RunKey,
   RunRows,
+  Segment,
 } from "../../ports/journal.ts";
 import type { Meter } from "../../ports/meter.ts";
 import {
@@ -21,10 +23,12 @@ import {
   entryText,
   listReadUnits,
   readUnits,
+  segmentBytes,
   writeUnits,
 } from "../common/billing.ts";
 import { comparePlaces, formatCursor, parseCursor } from "../common/cursor.ts";
 import { entryZero, newHeader, projected } from "../common/headers.ts";
+import { pageLimit, pageOf } from "../common/pages.ts";
 import { Watchers } from "../common/watchers.ts";
 
 interface Row {
@@ -48,6 +52,7 @@ export class MemoryJournal implements JournalStore {
   readonly #watchers: Watchers;
   readonly #rows = new Map<string, Row>();
   readonly #journals = new Map<string, Map<number, StoredEntry>>();
+  readonly #segments = new Map<string, Map<number, Segment>>();
 
   constructor(clock: Clock, meter: Meter) {
     this.#clock = clock;
@@ -66,7 +71,7 @@ export class MemoryJournal implements JournalStore {
       this.#meter.count(run.runId, "writeUnits", writeUnits(Math.max(bytes, row.bytes)));
       return { created: false, existing, own: row.nonce === run.nonce };
     }
-    if (existing !== undefined) this.#journals.delete(journalName(existing));
+    if (existing !== undefined) this.#forget(existing);
     this.#rows.set(run.runId, { text: JSON.stringify(header), bytes, nonce: run.nonce, isSplit });
     this.#meter.count(run.runId, "writeUnits", createUnits(bytes));
     this.#watchers.notify(run.runId);
@@ -92,23 +97,40 @@ export class MemoryJournal implements JournalStore {
     runId: string,
     options: { after?: number; consistent?: boolean; limit?: number } = {},
   ): Promise<RunRows | undefined> {
-    const { after = -1, consistent = false, limit = Number.POSITIVE_INFINITY } = options;
+    const { after = -1, consistent = false, limit } = options;
     const header = await this.header(runId, { consistent });
     const row = this.#rows.get(runId);
     if (header === undefined || row === undefined) return undefined;
-    const entries: Entry[] = [];
-    if (after < 0 && !row.isSplit) entries.push(entryZero({ ...header, nonce: row.nonce }));
-    const stored = this.#after(header, after);
-    const taken = stored.slice(0, Math.max(0, limit - entries.length));
-    this.#countRead(runId, taken, consistent);
-    entries.push(...taken.map((entry) => JSON.parse(entry.text) as Entry));
-    return { header, entries: entries.slice(0, limit), more: taken.length < stored.length };
+    const zero = after < 0 && !row.isSplit ? [entryZero({ ...header, nonce: row.nonce })] : [];
+    const page = this.#page(header, after, pageLimit(limit) - zero.length, consistent);
+    return { header, entries: [...zero, ...page.entries], more: page.more };
   }
 
-  async tail(key: RunKey, after: number, limit = Number.POSITIVE_INFINITY): Promise<Entry[]> {
-    const stored = this.#after(key, after).slice(0, limit);
-    this.#countRead(key.runId, stored, true);
-    return stored.map((entry) => JSON.parse(entry.text) as Entry);
+  async tail(
+    key: RunKey,
+    after: number,
+    options: { limit?: number; consistent?: boolean } = {},
+  ): Promise<EntryPage> {
+    return this.#page(key, after, pageLimit(options.limit), options.consistent ?? true);
+  }
+
+  async putSegment(key: RunKey, segment: Segment, _expiresAt: number): Promise<void> {
+    const name = journalName(key);
+    const packed = this.#segments.get(name) ?? new Map<number, Segment>();
+    this.#segments.set(name, packed);
+    const bytes = Math.max(segmentBytes(key, segment), packed.get(segment.to)?.bytes.byteLength ?? 0);
+    packed.set(segment.to, { ...segment, bytes: segment.bytes.slice() });
+    this.#meter.count(key.runId, "writeUnits", writeUnits(bytes));
+  }
+
+  async segments(key: RunKey, after: number): Promise<{ segments: Segment[]; more: boolean }> {
+    const packed = [...(this.#segments.get(journalName(key))?.values() ?? [])]
+      .filter(({ to }) => to > after)
+      .sort((left, right) => left.to - right.to);
+    const { page, more } = pageOf(packed, packed.length, ({ bytes }) => bytes.byteLength);
+    const bytes = page.reduce((sum, segment) => sum + segmentBytes(key, segment), 0);
+    this.#meter.count(key.runId, "readUnits", readUnits(bytes, false));
+    return { segments: page.map((segment) => ({ ...segment, bytes: segment.bytes.slice() })), more };
   }
 
   async header(runId: string, options: { consistent?: boolean } = {}): Promise<Header | undefined> {
@@ -164,15 +186,13 @@ export class MemoryJournal implements JournalStore {
   async extend(key: RunKey, expiresAt: number): Promise<void> {
     const header = this.#current(key);
     if (header === undefined) return;
-    for (const entry of this.#after(key, -1))
-      this.#meter.count(key.runId, "writeUnits", writeUnits(entry.bytes));
+    this.#countAll(key);
     this.#update(header, { ...header, expiresAt });
   }
 
   async remove(key: RunKey): Promise<void> {
-    for (const entry of this.#after(key, -1))
-      this.#meter.count(key.runId, "writeUnits", writeUnits(entry.bytes));
-    this.#journals.delete(journalName(key));
+    this.#countAll(key);
+    this.#forget(key);
     const header = this.#current(key);
     if (header === undefined) return;
     const units = createUnits(this.#rows.get(key.runId)?.bytes ?? 0) - (header.dueAt === undefined ? 1 : 0);
@@ -237,9 +257,24 @@ export class MemoryJournal implements JournalStore {
     return sequences.map((sequence) => journal.get(sequence)!);
   }
 
-  #countRead(runId: string, entries: StoredEntry[], isConsistent: boolean): void {
-    const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
-    this.#meter.count(runId, "readUnits", readUnits(bytes, isConsistent));
+  #page(key: RunKey, after: number, limit: number, isConsistent: boolean): EntryPage {
+    const { page, more } = pageOf(this.#after(key, after), limit, ({ bytes }) => bytes);
+    const bytes = page.reduce((sum, entry) => sum + entry.bytes, 0);
+    this.#meter.count(key.runId, "readUnits", readUnits(bytes, isConsistent));
+    return { entries: page.map((entry) => JSON.parse(entry.text) as Entry), more };
+  }
+
+  /** A write of each of a run's items but its header. */
+  #countAll(key: RunKey): void {
+    const segments = [...(this.#segments.get(journalName(key))?.values() ?? [])];
+    const sizes = segments.map((segment) => segmentBytes(key, segment));
+    for (const bytes of [...this.#after(key, -1).map((entry) => entry.bytes), ...sizes])
+      this.#meter.count(key.runId, "writeUnits", writeUnits(bytes));
+  }
+
+  #forget(key: RunKey): void {
+    this.#journals.delete(journalName(key));
+    this.#segments.delete(journalName(key));
   }
 }
 

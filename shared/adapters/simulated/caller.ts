@@ -44,6 +44,7 @@ export class Caller {
     if (answerMs > 0) await this.#clock.sleep(answerMs);
     await this.#life.awake();
     if (fault?.kind === "failed") throw unavailable(where, "it may have been done");
+    if (fault?.kind === "halfDone") throw unavailable(where, "a part of it was done");
     return answer;
   }
 

@@ -10,6 +10,8 @@ export interface Call {
   port: PortName;
   method: string;
   runId?: string;
+  /** How many things are done by it. */
+  count?: number;
 }
 
 /**
@@ -17,7 +19,10 @@ export interface Call {
  * - `lostAnswer`: it is done, the answer is lost, and the adapter makes it again: a put so meets its own entry.
  * - `failed`: it is done, and yet an error is what comes back. `throttled`: it is not done.
  * - `freezeBefore`, `freezeAfter`: the process stands still for `ms`, with the call in hand or its answer on the way.
- * - `staleRead`: an eventually consistent read misses the last entries. Of a call that is no such read, nothing.
+ * - `halfDone`: of the many things that a call is to do the first half is done, and an error comes back.
+ * - `staleRead`: an eventually consistent read misses the last entries, or the index the newest runs.
+ * - `shortPage`: a read ends after so many entries, and says that there is more.
+ *   Of a call that is no such batch or read, these are nothing.
  */
 export type Fault =
   | { kind: "crashBefore" }
@@ -27,7 +32,9 @@ export type Fault =
   | { kind: "throttled" }
   | { kind: "freezeBefore"; ms: number }
   | { kind: "freezeAfter"; ms: number }
-  | { kind: "staleRead"; missing: number };
+  | { kind: "halfDone" }
+  | { kind: "staleRead"; missing: number }
+  | { kind: "shortPage"; entries: number };
 
 export type FaultKind = Fault["kind"];
 

@@ -1,6 +1,7 @@
 /** Another journal store, called under faults. Its eventually consistent reads may miss the newest entries. */
 import type { Entry } from "../../core/events.ts";
 import type {
+  EntryPage,
   Header,
   JournalStore,
   ListQuery,
@@ -8,6 +9,7 @@ import type {
   Projection,
   RunKey,
   RunRows,
+  Segment,
 } from "../../ports/journal.ts";
 import type { Caller } from "./caller.ts";
 import type { Fault } from "./faults.ts";
@@ -39,17 +41,42 @@ export class SimulatedJournal implements JournalStore {
   ): Promise<RunRows | undefined> {
     return this.#call("read", runId, async (fault) => {
       const rows = await this.#journal.read(runId, options);
+      if (fault?.kind === "shortPage" && rows !== undefined && rows.entries.length > fault.entries)
+        return { ...rows, entries: rows.entries.slice(0, fault.entries), more: true };
       if (fault?.kind !== "staleRead" || options.consistent === true || rows === undefined) return rows;
-      const isOld = (entry: Entry) => entry.at <= this.#caller.now() - STALE_MS;
-      const entries = rows.entries.filter(
-        (entry, index) => index < rows.entries.length - fault.missing || isOld(entry),
-      );
+      const entries = this.#stale(rows.entries, fault.missing);
       return entries.length === 0 ? undefined : { ...rows, entries, more: false };
     });
   }
 
-  tail(key: RunKey, after: number, limit?: number): Promise<Entry[]> {
-    return this.#call("tail", key.runId, () => this.#journal.tail(key, after, limit));
+  tail(
+    key: RunKey,
+    after: number,
+    options: { limit?: number; consistent?: boolean } = {},
+  ): Promise<EntryPage> {
+    return this.#call("tail", key.runId, async (fault) => {
+      const page = await this.#journal.tail(key, after, options);
+      if (fault?.kind !== "staleRead" || options.consistent !== false) return page;
+      return { entries: this.#stale(page.entries, fault.missing), more: false };
+    });
+  }
+
+  #stale(entries: Entry[], missing: number): Entry[] {
+    const isOld = (entry: Entry) => entry.at <= this.#caller.now() - STALE_MS;
+    return entries.filter((entry, index) => index < entries.length - missing || isOld(entry));
+  }
+
+  putSegment(key: RunKey, segment: Segment, expiresAt: number): Promise<void> {
+    return this.#call("putSegment", key.runId, () => this.#journal.putSegment(key, segment, expiresAt));
+  }
+
+  /** Never consistent: a stale read misses the newest. */
+  segments(key: RunKey, after: number): Promise<{ segments: Segment[]; more: boolean }> {
+    return this.#call("segments", key.runId, async (fault) => {
+      const page = await this.#journal.segments(key, after);
+      if (fault?.kind !== "staleRead") return page;
+      return { segments: page.segments.slice(0, -fault.missing), more: false };
+    });
   }
 
   header(runId: string, options: { consistent?: boolean } = {}): Promise<Header | undefined> {
@@ -69,7 +96,10 @@ export class SimulatedJournal implements JournalStore {
   }
 
   due(before: number, limit: number): Promise<{ runId: string; dueAt: number }[]> {
-    return this.#call("due", undefined, () => this.#journal.due(before, limit));
+    return this.#call("due", undefined, async (fault) => {
+      const due = await this.#journal.due(before, limit);
+      return fault?.kind === "staleRead" ? due.slice(0, Math.max(0, due.length - fault.missing)) : due;
+    });
   }
 
   extend(key: RunKey, expiresAt: number): Promise<void> {

@@ -1,6 +1,7 @@
 /** Other queues, called under faults: messages of `work` come late, twice, out of order, or not at all. */
 import type { OutgoingMessage, Queue, QueueName, ReceivedMessage } from "../../ports/queue.ts";
 import type { Caller } from "./caller.ts";
+import type { Fault } from "./faults.ts";
 
 export class SimulatedQueue implements Queue {
   readonly #queue: Queue;
@@ -12,9 +13,10 @@ export class SimulatedQueue implements Queue {
   }
 
   send(queue: QueueName, messages: OutgoingMessage[]): Promise<void> {
-    const runId = messages[0]?.runId;
-    return this.#caller.call({ port: "queue", method: "send", runId }, async () => {
-      const stored = queue === "signals" ? messages : messages.flatMap((message) => this.#copies(message));
+    const [runId, count] = [messages[0]?.runId, messages.length];
+    return this.#caller.call({ port: "queue", method: "send", runId, count }, async (fault) => {
+      const taken = partOf(messages, fault);
+      const stored = queue === "signals" ? taken : taken.flatMap((message) => this.#copies(message));
       if (stored.length > 0) await this.#queue.send(queue, stored);
     });
   }
@@ -35,8 +37,8 @@ export class SimulatedQueue implements Queue {
   }
 
   acknowledge(queue: QueueName, receipts: string[]): Promise<void> {
-    return this.#caller.call({ port: "queue", method: "acknowledge" }, () =>
-      this.#queue.acknowledge(queue, receipts),
+    return this.#caller.call({ port: "queue", method: "acknowledge", count: receipts.length }, (fault) =>
+      this.#queue.acknowledge(queue, partOf(receipts, fault)),
     );
   }
 
@@ -46,3 +48,7 @@ export class SimulatedQueue implements Queue {
     );
   }
 }
+
+/** What of a batch is done. */
+const partOf = <Item>(batch: Item[], fault: Fault | undefined): Item[] =>
+  fault?.kind === "halfDone" ? batch.slice(0, Math.floor(batch.length / 2)) : batch;

@@ -24,7 +24,9 @@ export async function untilFinished(engine: Engine, run: Watched, seconds: numbe
   let last = run;
   for (;;) {
     const { state } = last;
-    for (const entry of await engine.journal.tail(state, state.sequence)) applyEntry(state, entry);
+    const page = await engine.journal.tail(state, state.sequence);
+    for (const entry of page.entries) applyEntry(state, entry);
+    if (page.more) continue;
     if (state.continuedTo !== undefined) {
       const next = await successorOf(engine, state, state.continuedTo, until);
       if (next === undefined) return last;

@@ -268,7 +268,7 @@ describe("faults", () => {
     expect(order.at(-1), "the header goes last").toBe("DeleteItemCommand");
     tap = (_name, _input, next) => next();
     expect(await journal.read(run.runId, { consistent: true })).toBeUndefined();
-    expect(await journal.tail(run, 0)).toEqual([]);
+    expect((await journal.tail(run, 0)).entries).toEqual([]);
   });
 });
 

@@ -22,10 +22,14 @@ const step = part(
     ms: fc.constantFrom(0, 0, 200, 4_000, 30_000),
     failures: fc.integer({ min: 1, max: 3 }),
     undo: flag,
-    large: flag,
   },
   ["do", "ms"],
 );
+const large = part({ do: fc.constant("step"), ms: fc.constant(0), large: flag, undo: flag }, [
+  "do",
+  "ms",
+  "large",
+]);
 const refused = part({ do: fc.constant("step"), ms: fc.constantFrom(0, 900), refused: flag }, [
   "do",
   "ms",
@@ -64,6 +68,7 @@ const patched = part(
 const common = [
   { arbitrary: step, weight: 6 },
   { arbitrary: refused, weight: 1 },
+  { arbitrary: large, weight: 1 },
   { arbitrary: sleep, weight: 4 },
   { arbitrary: gate, weight: 1 },
   { arbitrary: callback, weight: 1 },
