@@ -56,6 +56,8 @@ export class Checker {
   readonly #retentionOf: (workflow: string) => number | undefined;
   /** Which step an idempotency key stands for. */
   readonly #steps = new Map<string, { run: Watched; operation: string }>();
+  /** Told of each event before it is folded. */
+  readonly #onEvent: (run: Watched, event: RunEvent) => void;
   /** What attempts of steps have returned, as JSON. */
   readonly #returned = new Map<string, Set<string>>();
   readonly #announced = new Set<string>();
@@ -67,11 +69,13 @@ export class Checker {
     /** A run's place in the due index has changed. */
     onDue: () => void;
     onGate: (runId: string, name: string) => void;
+    onEvent: (run: Watched, event: RunEvent) => void;
     retentionOf: (workflow: string) => number | undefined;
   }) {
     this.#onViolation = options.onViolation;
     this.#onDue = options.onDue;
     this.#onGate = options.onGate;
+    this.#onEvent = options.onEvent;
     this.#retentionOf = options.retentionOf;
   }
 
@@ -186,6 +190,7 @@ export class Checker {
 
   #event(run: Watched, event: RunEvent, entry: Entry): void {
     const { state } = run;
+    this.#onEvent(run, event);
     switch (event.type) {
       case "StepStarted":
       case "ConditionStarted":

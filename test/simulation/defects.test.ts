@@ -59,6 +59,7 @@ describe.each<[string, Defects, { only: string[]; isLossy?: boolean; found: RegE
     planted.disownsItself,
     { only: ["retries", "failing", "plain"], found: /errors|J3/ },
   ],
+  ["asking a runner again for what is stored", planted.asksAgain, { only: ["distant"], found: /J5/ }],
   ["acting before the entry that decides it", planted.actsFirst, { only: ["family"], found: /J5/ }],
   [
     "leaving the due index before the effects are done",

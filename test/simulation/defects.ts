@@ -11,6 +11,7 @@ import { perform } from "../../shared/engine/effects.ts";
 import { eventIsThere, parseWake, type Wake } from "../../shared/engine/wake.ts";
 import type { JournalStore } from "../../shared/ports/journal.ts";
 import type { OutgoingMessage, Queue } from "../../shared/ports/queue.ts";
+import type { Runners } from "../../shared/ports/runners.ts";
 import type { Process } from "./process.ts";
 import type { Defects } from "./world.ts";
 
@@ -139,6 +140,28 @@ async function effectsOf(process: Process, state: RunState, entry: Entry): Promi
     }
   }
 }
+
+/** J5: a runner is asked for a turn once more when its answer is stored. */
+export const asksAgain: Defects = {
+  ports(ports) {
+    const asked = new Map<string, Parameters<Runners["ask"]>>();
+    const runners: Runners = {
+      ask(...question) {
+        asked.set(question[1].runId, question);
+        return ports.runners.ask(...question);
+      },
+    };
+    const again = appending(ports, async (key, entry, expiresAt) => {
+      const result = await ports.journal.append(key, entry, expiresAt);
+      const question = asked.get(key.runId);
+      const isAnswered = entry.events.some(({ type }) => type === "TurnAnswered");
+      if (result.stored && isAnswered && question !== undefined)
+        void ports.runners.ask(...question).catch(() => {});
+      return result;
+    });
+    return { ...again, runners };
+  },
+};
 
 /** J10: a run leaves the due index with its last entry, whatever it still has to do. */
 export const leavesEarly: Defects = {

@@ -4,10 +4,18 @@ import { order } from "../../examples/order/workflow.ts";
 import type { AnyWorkflow } from "../../shared/core/workflow.ts";
 import { exampleWorkflows } from "./examples.ts";
 import { generatedWorkflow, type Stagehand } from "./generated/interpreter.ts";
+import { remoteWorkflows } from "./remotes.ts";
 import { type World, workflowsOf } from "./workflows.ts";
 
 export function definitionsOf(world: World, stagehand: Stagehand): AnyWorkflow[] {
-  return [...workflowsOf(world), generatedWorkflow(stagehand), order, airTraffic, ...exampleWorkflows];
+  return [
+    ...workflowsOf(world),
+    generatedWorkflow(stagehand),
+    order,
+    airTraffic,
+    ...exampleWorkflows,
+    ...remoteWorkflows,
+  ];
 }
 
 const never = () => new Promise<void>(() => {});

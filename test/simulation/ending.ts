@@ -17,6 +17,7 @@ import { exampleModels, wrongAccounts } from "./examples.ts";
 import { type FinishedRun, Judge } from "./generated/judge.ts";
 import type { ProgramInput } from "./generated/program.ts";
 import { type Ended, models } from "./models.ts";
+import { remoteModels } from "./remotes.ts";
 import type { World } from "./world.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
@@ -91,7 +92,11 @@ export class Endings {
       events: run.entries.flatMap(({ at, events }) => events.map((event) => ({ ...event, at }))),
     };
     this.#ended.push(ended);
-    const wrong = (models[created.workflow] ?? exampleModels[created.workflow])?.(ended);
+    const wrong = (
+      models[created.workflow] ??
+      exampleModels[created.workflow] ??
+      remoteModels[created.workflow]
+    )?.(ended);
     if (wrong !== undefined) this.#checker.violate("outcome", runId, `${created.workflow}: ${wrong}`);
     try {
       await this.#replays(run);
@@ -169,6 +174,6 @@ export class Endings {
 
 /** Whether an event says that the code was called: a run that was cancelled before that is never replayed. */
 const isOfCode = (type: string): boolean =>
-  /^(Step|Timer|SignalAwaited|SignalDelivered|Child(Started|Settled)|Branches|StateSet|CancelDelivered|Deadline|RunCompleted)/.test(
+  /^(Step|Turn|Timer|SignalAwaited|SignalDelivered|Child(Started|Settled)|Branches|StateSet|CancelDelivered|Deadline|RunCompleted)/.test(
     type,
   );

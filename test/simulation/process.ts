@@ -33,6 +33,7 @@ export class Process {
       simulatedPorts(behind, { process: name, life: this.life, faults: plan, skewMs }),
       checker,
     );
+    ports.runners = world.remotes.observed(ports.runners, this);
     const { services } = world;
     const busy = (step: StepContext, ms: number) => this.#busy(step, ms);
     const workflows = definitionsOf(

@@ -5,6 +5,7 @@ import { exampleScenarios } from "./examples.ts";
 import { play } from "./generated/play.ts";
 import type { Program } from "./generated/program.ts";
 import type { Random } from "./random.ts";
+import { remoteScenarios } from "./remotes.ts";
 
 export interface Stage {
   client: Client;
@@ -215,6 +216,7 @@ export const scenarios: Record<string, Scenario> = {
   orderUnpaid: order("4242424242424242", false),
   airTraffic,
   ...exampleScenarios,
+  ...remoteScenarios,
 };
 
 /** With programs, which are drawn from the seed. */

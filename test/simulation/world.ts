@@ -26,6 +26,7 @@ import { connect } from "./network.ts";
 import { Plan, type PlannedFault, type Profile } from "./plan.ts";
 import { Process } from "./process.ts";
 import { hashOf, Random } from "./random.ts";
+import { Remotes } from "./remotes.ts";
 import { allScenarios } from "./scenarios.ts";
 import { Services } from "./services.ts";
 
@@ -75,6 +76,7 @@ export class World {
   readonly services = new Services();
   readonly ledger = new Ledger();
   readonly attendants: Attendants;
+  readonly remotes: Remotes;
   readonly profile: Profile;
   readonly defects: Defects;
   /** Which process calls a step now, by its idempotency key. */
@@ -110,6 +112,7 @@ export class World {
       onViolation: () => this.#end(),
       onDue: () => this.#host.armSweep(),
       onGate: (runId, name) => void this.attendants.opened(runId, name),
+      onEvent: (run, event) => this.remotes.stored(run, event),
       retentionOf: (workflow) => {
         const retention = retentions.get(workflow);
         return retention === undefined ? undefined : durationMs(retention);
@@ -117,6 +120,7 @@ export class World {
     });
     if (profile.skewMs > 0) this.plan.note("skewedClocks");
     this.attendants = new Attendants(this);
+    this.remotes = new Remotes(this, seed);
     this.cover = new Cover(this.memory, this.checker, { isLossy, skewMs: profile.skewMs });
     for (let index = 0; index < WORKERS; index++) this.#spawn(this.#workers, "worker");
     for (let index = 0; index < APIS; index++) this.#spawn(this.#apis, "api");
