@@ -8,6 +8,7 @@ import { join } from "node:path";
 const agent = new Agent({ keepAlive: true, maxSockets: 256 });
 
 export interface BenchHost {
+  pid: number;
   call<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T>;
   /** The host's CPU time so far, in ms. */
   cpuMs(): number;
@@ -30,6 +31,7 @@ export async function startBenchHost(): Promise<BenchHost> {
   const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
   const url = new URL(await listening(child));
   return {
+    pid: child.pid!,
     call: (method, path, body, headers) => call(url, method, path, body, headers),
     cpuMs: () => cpuMsOf(child.pid!),
     async stop() {
@@ -39,6 +41,23 @@ export async function startBenchHost(): Promise<BenchHost> {
       rmSync(data, { recursive: true, force: true });
     },
   };
+}
+
+export interface Run<T = unknown> {
+  runId: string;
+  status: string;
+  output?: T;
+}
+
+export const WAIT = { prefer: "wait=25" };
+
+/** Starts a run and waits for its output. */
+export async function complete<T>(host: BenchHost, workflow: string, input?: unknown): Promise<T> {
+  let run = await host.call<Run<T>>("POST", "/runs", { workflow, input }, WAIT);
+  while (!["completed", "failed", "cancelled", "timedOut"].includes(run.status))
+    run = await host.call<Run<T>>("GET", `/runs/${run.runId}`, undefined, WAIT);
+  if (run.status !== "completed") throw new Error(`The run ${run.runId} is ${run.status}.`);
+  return run.output as T;
 }
 
 function listening(child: ChildProcess): Promise<string> {

@@ -2,32 +2,15 @@
  * `npm run bench`: one JSON line for each workload, over HTTP against a real host with its default durability (each
  * commit is on disk before it counts). It reports, and asserts nothing: read the load beside each figure.
  * `npm run bench -- --only steps,signals` runs some of them; `load`, which takes over a minute, only so.
+ * `npm run bench -- growth` and `npm run bench -- residency` are benches of their own: see there.
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
-import { type BenchHost, startBenchHost } from "./host.ts";
+import { percentile, round } from "./figures.ts";
+import { growth } from "./growth.ts";
+import { type BenchHost, complete, type Run, startBenchHost, WAIT } from "./host.ts";
 import { openLoad } from "./load.ts";
-
-interface Run<T = unknown> {
-  runId: string;
-  status: string;
-  output?: T;
-}
-
-const WAIT = { prefer: "wait=25" };
-const percentile = (values: number[], share: number): number => {
-  const sorted = [...values].sort((left, right) => left - right);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
-};
-const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
-
-async function complete<T>(host: BenchHost, workflow: string, input?: unknown): Promise<T> {
-  let run = await host.call<Run<T>>("POST", "/runs", { workflow, input }, WAIT);
-  while (!["completed", "failed", "cancelled", "timedOut"].includes(run.status))
-    run = await host.call<Run<T>>("GET", `/runs/${run.runId}`, undefined, WAIT);
-  if (run.status !== "completed") throw new Error(`The run ${run.runId} is ${run.status}.`);
-  return run.output as T;
-}
+import { residency } from "./residency.ts";
 
 async function pool(count: number, concurrency: number, work: () => Promise<void>): Promise<void> {
   let begun = 0;
@@ -119,8 +102,18 @@ const workloads: Record<string, (host: BenchHost) => Promise<object>> = {
   },
 };
 
+const benches: Record<string, () => Promise<void>> = { growth, residency };
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { only: { type: "string" } } });
+  const { values, positionals } = parseArgs({
+    options: { only: { type: "string" } },
+    allowPositionals: true,
+  });
+  const unknownBench = positionals.find((name) => benches[name] === undefined);
+  if (unknownBench !== undefined)
+    throw new Error(`Expected a bench of ${Object.keys(benches).join(", ")}, got ${unknownBench}.`);
+  for (const name of positionals) await benches[name]!();
+  if (positionals.length > 0) return;
   const chosen = values.only?.split(",") ?? Object.keys(workloads).filter((name) => name !== "load");
   const unknown = chosen.filter((name) => workloads[name] === undefined);
   if (unknown.length > 0)

@@ -26,3 +26,10 @@ export const nap = workflow("nap", async (run, input: { ms: number }) => {
   await run.sleep("nap", `${input.ms} ms`);
   return run.now().getTime() - from - input.ms;
 });
+
+/** A run of about so many events, which then waits to be woken, for ever. Two events a step: its end, the next. */
+export const grown = workflow("grown", async (run, input: { events: number }) => {
+  for (let index = 0; index < (input.events - 3) / 2; index++)
+    await run.step(`step-${index}`, () => result(index));
+  for (;;) await run.waitForSignal("go");
+});

@@ -234,9 +234,16 @@ export class Execution {
       this.#undoable.push({ operation, output: outcome.value });
     const pending = this.#pending.get(operation);
     if (pending === undefined) return;
-    this.#pending.delete(operation);
+    this.#forget(operation);
     if ("error" in outcome) pending.reject(new OperationError(outcome.error));
     else pending.resolve(copyOf(outcome.value));
+  }
+
+  /** Settled, it is never attempted, matched or settled again. How it is undone is kept. */
+  #forget(operation: string): void {
+    this.#pending.delete(operation);
+    this.steps.delete(operation);
+    this.waits.delete(operation);
   }
 
   #interrupt(how: "cancelled" | "timedOut", error: RunError): void {
@@ -335,8 +342,22 @@ function endingOf(
   return output === undefined ? { type: "RunCompleted" } : { type: "RunCompleted", output: { v: output } };
 }
 
+/** A copy of a JSON value. */
 export function copyOf<T>(value: T): T {
-  return typeof value === "object" && value !== null ? (JSON.parse(JSON.stringify(value)) as T) : value;
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(copyOf) as T;
+  const copy: Record<string, unknown> = {};
+  for (const [key, inner] of Object.entries(value)) {
+    if (key === "__proto__")
+      Object.defineProperty(copy, key, {
+        value: copyOf(inner),
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    else copy[key] = copyOf(inner);
+  }
+  return copy as T;
 }
 
 /** Resolves when every microtask has run: user code waits, or does what no engine sees. A next-tick callback that is

@@ -16,10 +16,10 @@ import { foldSegments, nothingPacked, PAGES, readUnitsOf } from "./segments.ts";
 export async function loadRun(
   ports: Reader,
   runId: string,
-  options: { consistent?: boolean } = {},
+  { consistent = false }: { consistent?: boolean } = {},
 ): Promise<Resident | undefined> {
   const { head, next } = ports.pages ?? PAGES;
-  const first = await ports.journal.read(runId, { ...options, limit: head });
+  const first = await ports.journal.read(runId, { consistent, limit: head });
   if (first === undefined) return undefined;
   const { header } = first;
   const state = fold(header, first.entries);
@@ -35,7 +35,7 @@ export async function loadRun(
   await foldSegments(ports, run);
   const before = readUnitsOf(ports, runId);
   for (let more = true; more; ) {
-    const page = await ports.journal.tail(header, state.sequence, { ...options, limit: next });
+    const page = await ports.journal.tail(header, state.sequence, { consistent, limit: next });
     for (const entry of page.entries) applyEntry(state, entry);
     more = page.more;
   }

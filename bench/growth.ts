@@ -1,0 +1,92 @@
+/**
+ * `npm run bench -- growth`: what a long run costs. 100,000 steps on the local host, as time for each thousand and
+ * as memory; and waking a parked run of 10,000 events cold, in a process that has run nothing before, and in a warm
+ * one that has only forgotten the run.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadRun } from "../shared/engine/load.ts";
+import { benchEngine } from "./engine.ts";
+import { memoryMb, percentile, report, round } from "./figures.ts";
+import { complete, startBenchHost } from "./host.ts";
+
+const STEPS = 100_000;
+const EVENTS = 10_000;
+const WAKES = 15;
+
+/** Medians of ten: one thousand steps take a fraction of a second, of which a busy machine may take its part. */
+async function longRun(): Promise<object> {
+  const host = await startBenchHost();
+  try {
+    const idle = memoryMb(host.pid);
+    const every = 1_000;
+    const from = performance.now();
+    const marks = await complete<number[]>(host, "long-run", { steps: STEPS, every });
+    const seconds = (performance.now() - from) / 1_000;
+    const perStep = marks.slice(1).map((mark, index) => (mark - marks[index]!) / every);
+    const first = percentile(perStep.slice(0, 10), 0.5);
+    const last = percentile(perStep.slice(-10), 0.5);
+    const { now, peak } = memoryMb(host.pid);
+    return {
+      steps: STEPS,
+      seconds: round(seconds, 1),
+      ms_per_step_first_10000: round(first, 3),
+      ms_per_step_last_10000: round(last, 3),
+      growth: round(last / first),
+      rss_mb_idle: idle.now,
+      rss_mb_peak: peak,
+      rss_mb_after: now,
+    };
+  } finally {
+    await host.stop();
+  }
+}
+
+async function coldWake(): Promise<object> {
+  const dir = mkdtempSync(join(tmpdir(), "stepfold-growth-"));
+  try {
+    const making = await benchEngine(dir, 0);
+    await making.grow("long", EVENTS);
+    const warmMs: number[] = [];
+    const loadMs: number[] = [];
+    for (let index = 0; index < WAKES; index++) {
+      const from = performance.now();
+      await loadRun(making.engine, "long");
+      loadMs.push(performance.now() - from);
+      warmMs.push(await making.wakeMs("long"));
+    }
+    await making.close();
+    const fresh = Array.from({ length: 5 }, () => inFreshProcess(dir));
+    return {
+      events: EVENTS,
+      wakes: WAKES,
+      read_and_fold_ms_p50: round(percentile(loadMs, 0.5), 1),
+      cold_wake_ms_p50: round(percentile(warmMs, 0.5), 1),
+      cold_wake_ms_min: round(Math.min(...warmMs), 1),
+      fresh_process_ms_p50: round(percentile(fresh, 0.5), 1),
+      fresh_process_ms_min: round(Math.min(...fresh), 1),
+    };
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Code that is not compiled yet, caches that are empty: as after a cold start. */
+function inFreshProcess(dir: string): number {
+  const args = ["--conditions=stepfold-source", import.meta.filename, dir];
+  return Number(execFileSync(process.execPath, args, { encoding: "utf8" }));
+}
+
+const dir = process.argv[2];
+if (import.meta.main && dir !== undefined) {
+  const fresh = await benchEngine(dir, 0);
+  process.stdout.write(String(await fresh.wakeMs("long")));
+  await fresh.close();
+}
+
+export async function growth(): Promise<void> {
+  await report("growth: 100,000 steps", longRun);
+  await report("growth: cold wake", coldWake);
+}
