@@ -27,7 +27,10 @@ export function apiGrants({ storage, queues, schedules }: Resources): iam.Policy
       [...readAndAppend, "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"],
       [storage.table.tableArn],
     ),
-    allow(["dynamodb:Query"], [indexArn(storage, "list")]),
+    allow(
+      ["dynamodb:Query"],
+      (["list", "owner", "parent"] as const).map((index) => indexArn(storage, index)),
+    ),
     send(...works(queues), queues.signals.queue),
     allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [blobs(storage)]),
     listBlobs(storage),

@@ -13,7 +13,7 @@ import { Construct } from "constructs";
 import { TABLE_SCHEMA } from "../shared/adapters/aws/names.ts";
 import { DUE_HORIZON_MS, EXPIRY_HORIZON_MS, RETENTION_MS } from "../shared/core/limits.ts";
 
-const { due, list } = TABLE_SCHEMA.indexes;
+const { due, ...lists } = TABLE_SCHEMA.indexes;
 const types = { S: dynamodb.AttributeType.STRING, N: dynamodb.AttributeType.NUMBER } as const;
 const attribute = ({ name, type }: { name: string; type: keyof typeof types }) => ({
   name,
@@ -51,13 +51,15 @@ function journalTable(scope: Construct, removalPolicy: RemovalPolicy): dynamodb.
     sortKey: attribute(due.sortKey),
     projectionType: dynamodb.ProjectionType.KEYS_ONLY,
   });
-  table.addGlobalSecondaryIndex({
-    indexName: list.name,
-    partitionKey: attribute(list.partitionKey),
-    sortKey: attribute(list.sortKey),
-    projectionType: dynamodb.ProjectionType.INCLUDE,
-    nonKeyAttributes: [...list.projection.attributes],
-  });
+  for (const list of Object.values(lists)) {
+    table.addGlobalSecondaryIndex({
+      indexName: list.name,
+      partitionKey: attribute(list.partitionKey),
+      sortKey: attribute(list.sortKey),
+      projectionType: dynamodb.ProjectionType.INCLUDE,
+      nonKeyAttributes: [...list.projection.attributes],
+    });
+  }
   return table;
 }
 

@@ -37,7 +37,7 @@ describe("storage", () => {
     });
   });
 
-  test("its indexes are `due` and `list`, with no more than their readers need", () => {
+  test("its indexes are `due` and the lists, with no more than their readers need", () => {
     const [table] = Object.values(ofType("AWS::DynamoDB::Table"));
     expect(table?.Properties.GlobalSecondaryIndexes).toEqual([
       {
@@ -52,6 +52,22 @@ describe("storage", () => {
         IndexName: "list",
         KeySchema: [
           { AttributeName: "ls", KeyType: "HASH" },
+          { AttributeName: "lk", KeyType: "RANGE" },
+        ],
+        Projection: { ProjectionType: "INCLUDE", NonKeyAttributes: ["w", "o"] },
+      },
+      {
+        IndexName: "owner",
+        KeySchema: [
+          { AttributeName: "o", KeyType: "HASH" },
+          { AttributeName: "lk", KeyType: "RANGE" },
+        ],
+        Projection: { ProjectionType: "INCLUDE", NonKeyAttributes: ["w"] },
+      },
+      {
+        IndexName: "parent",
+        KeySchema: [
+          { AttributeName: "p", KeyType: "HASH" },
           { AttributeName: "lk", KeyType: "RANGE" },
         ],
         Projection: { ProjectionType: "INCLUDE", NonKeyAttributes: ["w", "o"] },
@@ -239,7 +255,8 @@ describe("grants", () => {
       FunctionsApiRole: [
         ...own("Api"),
         `${readAndAppend} dynamodb:BatchGetItem dynamodb:BatchWriteItem dynamodb:DeleteItem on <StorageJournal.Arn>`,
-        "dynamodb:Query on <StorageJournal.Arn>/index/list",
+        "dynamodb:Query on " +
+          ["list", "owner", "parent"].map((index) => `<StorageJournal.Arn>/index/${index}`).join(", "),
         "sqs:SendMessage on <QueuesWork.Arn>, <QueuesSignals.Arn>",
         "s3:GetObject s3:PutObject s3:DeleteObject on <StorageBlobs.Arn>/*",
         listBlobs,

@@ -482,7 +482,7 @@ async function aCollection(port: Port): Promise<NewRun[]> {
           driver: "code",
           ...(index % 3 === 0 ? { owner: "ann" } : index % 3 === 1 ? { owner: "bob" } : {}),
           ...(index % 4 === 0 ? { tags: { shop: "basel", "a.b \"c'": "1" } } : { tags: { shop: "bern" } }),
-          ...(index >= 8 ? { parent: { runId: "the-parent", operation: "c.1" } } : {}),
+          ...(index >= 8 ? { parent: { runId: "the-parent", operation: "" } } : {}),
         },
       }),
     ),
@@ -682,10 +682,21 @@ function costing(test: Test): void {
     expect(await writeUnits(port, () => port.journal.create(aNewRun(port.clock)))).toBe(3);
   });
 
-  test("owner, tags and parent cost no index of their own", async (port) => {
+  test("tags and a parent that started it cost no index of their own", async (port) => {
     const parent = { runId: "the-parent", operation: "c.1" };
-    const created = { ...aNewRun(port.clock).created, owner: "ann", tags: { shop: "basel" }, parent };
+    const created = { ...aNewRun(port.clock).created, tags: { shop: "basel" }, parent };
     expect(await writeUnits(port, () => port.journal.create(aNewRun(port.clock, { created })))).toBe(3);
+  });
+
+  test("an owner costs a unit for its index, and so does a parent that did not start the run itself", async (port) => {
+    const units = (more: Partial<NewRun["created"]>) => {
+      const created = { ...aNewRun(port.clock).created, ...more };
+      return writeUnits(port, () => port.journal.create(aNewRun(port.clock, { created })));
+    };
+    const parent = { runId: "the-parent", operation: "" };
+    expect(await units({ owner: "ann" })).toBe(4);
+    expect(await units({ parent })).toBe(4);
+    expect(await units({ owner: "ann", parent })).toBe(5);
   });
 
   test("a create with a large input costs its own item and the header's 3", async (port) => {

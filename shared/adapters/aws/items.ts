@@ -13,6 +13,7 @@ import { PortError } from "../../core/errors.ts";
 import type { Entry, RunCreated, RunEvent, RunStatus, Usage } from "../../core/events.ts";
 import { INDEX_SHARDS, ITEM_BYTES_MAX, WRITE_UNIT_BYTES } from "../../core/limits.ts";
 import type { Header, NewRun, RunKey, Segment } from "../../ports/journal.ts";
+import { isStartedUnder } from "../common/headers.ts";
 import { TABLE_SCHEMA } from "./names.ts";
 
 export type Item = Record<string, AttributeValue>;
@@ -39,7 +40,9 @@ export const ATTRIBUTE = {
   packed: "c",
   // Header.
   workflow: TABLE_SCHEMA.indexes.list.projection.attributes[0],
-  owner: TABLE_SCHEMA.indexes.list.projection.attributes[1],
+  owner: TABLE_SCHEMA.indexes.owner.partitionKey.name,
+  /** Of a run that was started under a parent by somebody else than that parent. */
+  parent: TABLE_SCHEMA.indexes.parent.partitionKey.name,
   requestHash: "q",
   status: "s",
   headerSequence: "h",
@@ -201,6 +204,7 @@ function headerItem(run: NewRun, created: RunCreated): Item {
     [ttl]: number(expirySeconds(run.expiresAt)),
   };
   if (owner !== undefined) item[ATTRIBUTE.owner] = text(owner);
+  if (isStartedUnder(created)) item[ATTRIBUTE.parent] = text(created.parent.runId);
   return withEvents(item, JSON.stringify(rest), HEADER_GROWTH_BYTES);
 }
 

@@ -1,16 +1,18 @@
 /**
- * Lists and the due index: merges over the shards of an index.
+ * Lists and the due index: merges over the shards of an index. An owner's runs, and those started under a parent, have
+ * an index each, whose rows are together.
  *
- * 1. The list index holds only what never changes; what a run is now comes from its header, read consistently.
+ * 1. The list indexes hold only what never changes; what a run is now comes from its header, read consistently.
  *    A row whose header is gone, expired, or of a later incarnation is skipped.
  * 2. A page looks at a bounded number of rows, so a rare filter gives a short page with a cursor, never a time-out.
  * 3. A cursor is the last row that was looked at; rows have one total order (time, then run id), so it holds
  *    whatever has been added since.
  */
+
+import { formatCursor, parseCursor } from "../../core/cursor.ts";
 import { INDEX_SHARDS, RUN_ID_LENGTH_MAX } from "../../core/limits.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Header, ListQuery } from "../../ports/journal.ts";
-import { formatCursor, parseCursor } from "../common/cursor.ts";
 import {
   ATTRIBUTE,
   createdAtIn,
@@ -111,18 +113,31 @@ export class Listing {
 }
 
 /** Whether the filters ask for what only the header knows. */
-const needsHeaders = ({ status, tag, parent, stalled }: ListQuery): boolean =>
-  [status, tag, parent, stalled].some((filter) => filter !== undefined);
+const needsHeaders = ({ status, tag, stalled }: ListQuery): boolean =>
+  [status, tag, stalled].some((filter) => filter !== undefined);
+
+/** Where the rows of a query are: those of a parent or an owner together, those of all runs in shards. */
+function placesOf({ parent, owner }: ListQuery): { index: string; key: string; values: string[] } {
+  const { indexes } = TABLE_SCHEMA;
+  if (parent !== undefined)
+    return { index: indexes.parent.name, key: indexes.parent.partitionKey.name, values: [parent] };
+  if (owner !== undefined)
+    return { index: indexes.owner.name, key: indexes.owner.partitionKey.name, values: [owner] };
+  return {
+    index: indexes.list.name,
+    key: indexes.list.partitionKey.name,
+    values: SHARDS.map(listShardName),
+  };
+}
 
 function rowMatches(row: Item, { workflow, owner }: ListQuery): boolean {
   if (workflow !== undefined && row[ATTRIBUTE.workflow]?.S !== workflow) return false;
   return owner === undefined || row[ATTRIBUTE.owner]?.S === owner;
 }
 
-function headerMatches(header: Header, { status, tag, parent, stalled }: ListQuery): boolean {
+function headerMatches(header: Header, { status, tag, stalled }: ListQuery): boolean {
   if (status !== undefined && !status.includes(header.status)) return false;
   if (tag !== undefined && header.created.tags?.[tag.key] !== tag.value) return false;
-  if (parent !== undefined && header.created.parent?.runId !== parent) return false;
   return stalled === undefined || (header.stalled ?? false) === stalled;
 }
 
@@ -145,16 +160,18 @@ class MergedRows {
     const { from, to } = boundsOf(query, this.#after);
     const isAscending = query.order === "asc";
     this.#isBefore = isAscending ? (left, right) => left < right : (left, right) => left > right;
-    const { name, partitionKey, sortKey } = TABLE_SCHEMA.indexes.list;
-    const isFiltered = needsHeaders(query) || query.workflow !== undefined || query.owner !== undefined;
-    const rowsPerShard = Math.ceil((isFiltered ? ROWS_PER_PAGE_MAX : query.limit) / INDEX_SHARDS) + 2;
-    const pagesOf = (shard: number) =>
+    const { index, key, values } = placesOf(query);
+    const { sortKey } = TABLE_SCHEMA.indexes.list;
+    const isByOwner = query.parent !== undefined && query.owner !== undefined;
+    const isFiltered = needsHeaders(query) || query.workflow !== undefined || isByOwner;
+    const rowsPerShard = Math.ceil((isFiltered ? ROWS_PER_PAGE_MAX : query.limit) / values.length) + 2;
+    const pagesOf = (value: string) =>
       table.pages(
         {
-          IndexName: name,
-          KeyConditionExpression: `${partitionKey.name} = :shard AND ${sortKey.name} BETWEEN :from AND :to`,
+          IndexName: index,
+          KeyConditionExpression: `${key} = :place AND ${sortKey.name} BETWEEN :from AND :to`,
           ExpressionAttributeValues: {
-            ":shard": text(listShardName(shard)),
+            ":place": text(value),
             ":from": text(from),
             ":to": text(to),
           },
@@ -164,7 +181,7 @@ class MergedRows {
         LISTING,
       );
     // DynamoDB refuses bounds that exclude everything.
-    this.#shards = from > to ? [] : SHARDS.map((shard) => ({ rows: [], pages: pagesOf(shard) }));
+    this.#shards = from > to ? [] : values.map((value) => ({ rows: [], pages: pagesOf(value) }));
   }
 
   async next(): Promise<Item | undefined> {

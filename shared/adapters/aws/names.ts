@@ -87,6 +87,20 @@ export const TABLE_SCHEMA = {
       sortKey: { name: "lk", type: "S" },
       projection: { type: "INCLUDE", attributes: ["w", "o"] },
     },
+    /** The runs of an owner, by time of creation. Sparse: a run without an owner has no row, and costs nothing. */
+    owner: {
+      name: "owner",
+      partitionKey: { name: "o", type: "S" },
+      sortKey: { name: "lk", type: "S" },
+      projection: { type: "INCLUDE", attributes: ["w"] },
+    },
+    /** The runs that somebody started under a parent. Sparse: what a run starts itself is in its own journal. */
+    parent: {
+      name: "parent",
+      partitionKey: { name: "p", type: "S" },
+      sortKey: { name: "lk", type: "S" },
+      projection: { type: "INCLUDE", attributes: ["w", "o"] },
+    },
   },
 } as const;
 

@@ -126,7 +126,9 @@ function tableOf(table: string): CreateTableCommandInput {
     TableName: table,
     BillingMode: "PAY_PER_REQUEST",
     KeySchema: schemaOf(partitionKey, sortKey),
-    AttributeDefinitions: keys.map((key) => ({ AttributeName: key.name, AttributeType: key.type })),
+    AttributeDefinitions: [...new Map(keys.map((key) => [key.name, key.type]))].map(
+      ([AttributeName, AttributeType]) => ({ AttributeName, AttributeType }),
+    ),
     GlobalSecondaryIndexes: Object.values(indexes).map((index) => ({
       IndexName: index.name,
       KeySchema: schemaOf(index.partitionKey, index.sortKey),

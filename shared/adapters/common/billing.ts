@@ -9,6 +9,7 @@
  * Sizes are the JSON text's plus the keys' and names', and leave compression out: an upper bound above one unit.
  */
 import { PortError } from "../../core/errors.ts";
+import type { RunCreated } from "../../core/events.ts";
 import {
   ITEM_BYTES_MAX,
   MESSAGE_BYTES_MAX,
@@ -48,8 +49,9 @@ export function dueIndexUnits(before: number | undefined, after: number | undefi
   return (before === undefined ? 0 : 1) + (after === undefined ? 0 : 1);
 }
 
-/** A header's own item, its row in the list index, and its row in the due index. */
-export const createUnits = (bytes: number): number => writeUnits(bytes) + 2;
+/** A header's own item, its rows in the list and the due index, and in those of owners and parents where it has one. */
+export const createUnits = (bytes: number, created: RunCreated): number =>
+  writeUnits(bytes) + 2 + (created.owner === undefined ? 0 : 1) + (created.parent?.operation === "" ? 1 : 0);
 
 /** An entry's JSON text; refuses what would not fit into one item. */
 export function entryText(key: RunKey, entry: { sequence: number }): { text: string; bytes: number } {

@@ -9,6 +9,12 @@ import { WRITE_UNIT_BYTES } from "../../core/limits.ts";
 import type { Header, NewRun, Projection } from "../../ports/journal.ts";
 import { headerBytes } from "./billing.ts";
 
+/** Whether somebody else than its parent started it under that parent: no journal tells of it. */
+export const isStartedUnder = (
+  created: RunCreated,
+): created is RunCreated & { parent: { runId: string; operation: string } } =>
+  created.parent?.operation === "";
+
 /** The entry that a run begins with. */
 export function entryZero(run: Pick<NewRun, "createdAt" | "nonce" | "created">): Entry {
   return { sequence: 0, at: run.createdAt, generation: 0, nonce: run.nonce, events: [run.created] };

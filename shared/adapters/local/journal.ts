@@ -2,6 +2,8 @@
  * The journal store on the data file. Conditions are looked at inside the transaction that writes, so what they saw
  * is what they changed; answers are given after the commit. It counts what DynamoDB would bill.
  */
+
+import { formatCursor } from "../../core/cursor.ts";
 import type { Entry } from "../../core/events.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type {
@@ -27,7 +29,6 @@ import {
   segmentBytes,
   writeUnits,
 } from "../common/billing.ts";
-import { formatCursor } from "../common/cursor.ts";
 import { entryZero, newHeader, projected } from "../common/headers.ts";
 import { pageLimit } from "../common/pages.ts";
 import { Watchers } from "../common/watchers.ts";
@@ -71,7 +72,7 @@ export class LocalJournal implements JournalStore {
       this.#countWrite(run.runId, Math.max(made.bytes, existing.bytes));
       return { created: false, existing: existing.header, own: existing.nonce === run.nonce };
     }
-    this.#meter.count(run.runId, "writeUnits", createUnits(made.bytes));
+    this.#meter.count(run.runId, "writeUnits", createUnits(made.bytes, run.created));
     this.#watchers.notify(run.runId);
     return { created: true, header: made.header };
   }
@@ -182,7 +183,8 @@ export class LocalJournal implements JournalStore {
     });
     for (const size of removed.sizes) this.#countWrite(key.runId, size);
     if (removed.run === undefined) return;
-    const units = createUnits(removed.run.bytes) - (removed.run.header.dueAt === undefined ? 1 : 0);
+    const { bytes, header } = removed.run;
+    const units = createUnits(bytes, header.created) - (header.dueAt === undefined ? 1 : 0);
     this.#meter.count(key.runId, "writeUnits", units);
   }
 

@@ -1,8 +1,8 @@
 /** The `runs` table: headers as rows. Everything here runs inside a read or a write of the store. */
 import type { StatementSync } from "node:sqlite";
+import { parseCursor } from "../../core/cursor.ts";
 import type { RunCreated, RunStatus, Usage } from "../../core/events.ts";
 import type { Header, ListQuery, NewRun } from "../../ports/journal.ts";
-import { parseCursor } from "../common/cursor.ts";
 import type { MadeHeader } from "../common/headers.ts";
 import type { Store } from "./store.ts";
 

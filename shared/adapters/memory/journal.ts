@@ -2,6 +2,8 @@
  * The journal store in maps, on a given clock. Entries and headers are kept as JSON text, so that no object is
  * shared between writer and reader. Every call takes effect at once and counts what DynamoDB would bill.
  */
+
+import { comparePlaces, formatCursor, parseCursor } from "../../core/cursor.ts";
 import type { Entry } from "../../core/events.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type {
@@ -26,7 +28,6 @@ import {
   segmentBytes,
   writeUnits,
 } from "../common/billing.ts";
-import { comparePlaces, formatCursor, parseCursor } from "../common/cursor.ts";
 import { entryZero, newHeader, projected } from "../common/headers.ts";
 import { pageLimit, pageOf } from "../common/pages.ts";
 import { Watchers } from "../common/watchers.ts";
@@ -73,7 +74,7 @@ export class MemoryJournal implements JournalStore {
     }
     if (existing !== undefined) this.#forget(existing);
     this.#rows.set(run.runId, { text: JSON.stringify(header), bytes, nonce: run.nonce, isSplit });
-    this.#meter.count(run.runId, "writeUnits", createUnits(bytes));
+    this.#meter.count(run.runId, "writeUnits", createUnits(bytes, run.created));
     this.#watchers.notify(run.runId);
     return { created: true, header: structuredClone(header) };
   }
@@ -195,7 +196,8 @@ export class MemoryJournal implements JournalStore {
     this.#forget(key);
     const header = this.#current(key);
     if (header === undefined) return;
-    const units = createUnits(this.#rows.get(key.runId)?.bytes ?? 0) - (header.dueAt === undefined ? 1 : 0);
+    const bytes = this.#rows.get(key.runId)?.bytes ?? 0;
+    const units = createUnits(bytes, header.created) - (header.dueAt === undefined ? 1 : 0);
     this.#meter.count(key.runId, "writeUnits", units);
     this.#rows.delete(key.runId);
   }

@@ -5,6 +5,7 @@ import { digest, isDerivedRunId } from "../../core/ids.ts";
 import { canonicalJson } from "../../core/json.ts";
 import type { RunState } from "../../core/state.ts";
 import { removeRun } from "../../engine/control.ts";
+import { runsOf } from "../../engine/list.ts";
 import { loadRun } from "../../engine/load.ts";
 import { runNotFound } from "../../engine/outside.ts";
 import type { Engine } from "../../engine/settings.ts";
@@ -164,7 +165,7 @@ async function summaries(
   engine: Engine,
   query: ListQuery,
 ): Promise<{ items: RunSummary[]; cursor?: string }> {
-  const { headers, cursor } = await engine.journal.list(query);
+  const { headers, cursor } = await runsOf(engine, query);
   const items = headers.map(runSummary);
   if (query.limit === 1 || fitsOnWire(JSON.stringify(items)))
     return cursor === undefined ? { items } : { items, cursor };

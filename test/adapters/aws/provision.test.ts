@@ -46,6 +46,8 @@ it("makes what is missing at a local endpoint, once, and the ports work on it", 
   ).toEqual([
     ["due", "ds", "du", { ProjectionType: "KEYS_ONLY" }],
     ["list", "ls", "lk", { ProjectionType: "INCLUDE", NonKeyAttributes: ["w", "o"] }],
+    ["owner", "o", "lk", { ProjectionType: "INCLUDE", NonKeyAttributes: ["w"] }],
+    ["parent", "p", "lk", { ProjectionType: "INCLUDE", NonKeyAttributes: ["w", "o"] }],
   ]);
   const ttl = await clients.dynamodb.send(new DescribeTimeToLiveCommand({ TableName: "stepfold" }));
   expect(ttl.TimeToLiveDescription).toMatchObject({ AttributeName: "ttl", TimeToLiveStatus: "ENABLED" });

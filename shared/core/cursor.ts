@@ -1,5 +1,5 @@
 /** A list's cursor: the last run that was looked at, in the list's one total order (time of creation, then run id). */
-import { StepfoldError } from "../../core/errors.ts";
+import { StepfoldError } from "./errors.ts";
 
 export interface Place {
   createdAt: number;
