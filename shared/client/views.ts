@@ -79,7 +79,8 @@ export interface OperationView {
     | "all"
     | "any"
     | "race"
-    | "compensation";
+    | "compensation"
+    | "observation";
   parent?: string;
   status: "pending" | "running" | "sleeping" | "waiting" | "completed" | "failed" | "skipped" | "cancelled";
   attempts: number;

@@ -2,15 +2,18 @@
  * The closed union of everything that can be true of a run. A journal entry holds the events that became true
  * together; a run's state is their fold (`fold.ts`), its code is replayed against them (`execution.ts`).
  *
- * Four kinds, by who writes them and what they are for:
+ * Five kinds, by who writes them and what they are for:
  * - *outside* events (signals, cancel requests, patches, children's ends) are appended by anyone, unfenced. They
  *   are only ever buffered: code never sees one before an owner's event delivers it, so an outside event that
  *   wins a race for a sequence never invalidates what the owner had already decided (R2).
  * - *leg* events (claim, park, stall, effects done) are an owner's bookkeeping.
  * - *deliveries* are what an owner hands to the code, one at a time, in journal order (R1).
  * - *commands* are what the code asked for in answer; a replay must ask for the same, in the same order.
+ * - what the owner of a *driven* run (managed or mirrored) says through the API is in `events-driven.ts`: no leg
+ *   delivers it, so it is true at once.
  */
 import type { RunError } from "./errors.ts";
+import type { DrivenEvent } from "./events-driven.ts";
 import type { Json, Payload } from "./json.ts";
 
 export type FinishedStatus = "completed" | "failed" | "cancelled" | "timedOut";
@@ -355,6 +358,8 @@ export interface GateOpened {
   parent?: string;
   prompt?: string;
   dueAt?: number;
+  /** Of a driven run: of the request with a key that opened it. */
+  requestId?: string;
 }
 export interface CallbackCreated {
   type: "CallbackCreated";
@@ -396,10 +401,16 @@ export interface StateSet {
 export interface RunCompleted {
   type: "RunCompleted";
   output?: Payload;
+  /** Of a driven run: the request that ended it, and the last patch of its state. */
+  requestId?: string;
+  patch?: Payload;
 }
 export interface RunFailed {
   type: "RunFailed";
   error: RunError;
+  /** As of `RunCompleted`. */
+  requestId?: string;
+  patch?: Payload;
 }
 export interface RunCancelled {
   type: "RunCancelled";
@@ -471,7 +482,7 @@ export type Command =
   | OperationCancelled
   | StateSet
   | Ending;
-export type RunEvent = RunCreated | OutsideEvent | LegEvent | Delivery | Bookkeeping | Command;
+export type RunEvent = RunCreated | OutsideEvent | LegEvent | Delivery | Bookkeeping | Command | DrivenEvent;
 export type EventType = RunEvent["type"];
 
 /** What a leg had used up when it wrote an entry, beside the entry's own write units (which follow from its size). */

@@ -8,8 +8,11 @@
  * 4. Folding costs the same per event however long the journal is: nothing here walks what came before, but for
  *    open operations.
  */
+import { isDriven } from "./driven.ts";
 import { type RunError, StepfoldError } from "./errors.ts";
 import type { Entry, FinishedStatus, RunCreated, RunEvent, Usage } from "./events.ts";
+import { applyDriven, beginDriven, decideGate, endDriven, leaveDriven } from "./fold-driven.ts";
+import { illegal } from "./illegal.ts";
 import type { Json, Payload } from "./json.ts";
 import { legality } from "./legality.ts";
 import { HEADER_EVENT_BYTES_MAX, WRITE_UNIT_BYTES } from "./limits.ts";
@@ -49,7 +52,7 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
   const carried = (created.signals ?? []).map(
     (signal) => [signal.signalId, { ...signal, at: entry.at, sequence: 0, buffered: true }] as const,
   );
-  return {
+  const state: RunState = {
     runId: identity.runId,
     inc: identity.inc,
     created,
@@ -83,6 +86,8 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     usage: usageOfCreation(entry),
     reread: 0,
   };
+  if (isDriven(created)) beginDriven(state, created);
+  return state;
 }
 
 /** A header with its two index items, the input's own item where it is large, and the first wake. */
@@ -169,9 +174,10 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       if (state.requests.has(event.requestId)) return;
       state.requests.add(event.requestId);
       state.patches.push(event.patch);
+      if (event.step !== undefined) state.step = event.step;
+      if (state.phase === "driven") return;
       state.lastPatched = state.patches.length - 1;
       state.firstUndelivered ??= state.lastPatched;
-      if (event.step !== undefined) state.step = event.step;
       state.history.push({ event, now });
       return;
     case "ChildFinished": {
@@ -185,7 +191,8 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       if (gate?.kind === "gate" && gate.decision === undefined) {
         gate.decision = { ...event.decision, at: state.at };
         if (event.requestId !== undefined) gate.requestId = event.requestId;
-        state.answered.add(gate.id);
+        if (state.phase === "driven") decideGate(state, gate, event);
+        else state.answered.add(gate.id);
       }
       return;
     }
@@ -410,6 +417,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
     case "GateOpened": {
       const gate = open(state, event, "gate", "waiting");
       gate.prompt = event.prompt;
+      if (event.requestId !== undefined) state.driven?.answers.set(event.requestId, gate.id);
       if (event.dueAt !== undefined) timed(state, gate, event.dueAt);
       return remember(state, event, now);
     }
@@ -452,9 +460,23 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       state.patches.push(event.patch);
       return remember(state, event, now);
 
+    case "WaitBegun":
+    case "Continued":
+    case "LeaseGranted":
+    case "LeaseRenewed":
+    case "LeaseReleased":
+    case "StepReported":
+    case "StepUpdated":
+    case "ItemsAdded":
+    case "ItemsUpdated":
+    case "ObservationReported":
+      return applyDriven(state, event);
+
     case "RunCompleted":
+      if (state.phase === "driven") endDriven(state, event);
       return finish(state, "completed", event.output, undefined);
     case "RunFailed":
+      if (state.phase === "driven") endDriven(state, event);
       return finish(state, "failed", undefined, event.error);
     case "RunCancelled":
       return finish(state, "cancelled", undefined, event.error);
@@ -598,26 +620,15 @@ function finish(
     });
   }
   state.inDoubt.clear();
+  leaveDriven(state);
   state.pause = undefined;
   state.phase = "finished";
   state.lease = undefined;
   state.finished = { status, at: state.at, output, error };
   const parent = state.created.parent;
-  // Whoever waits for a run that continues as another waits for that one.
-  if (parent !== undefined && state.continuedTo === undefined)
+  // Whoever waits for a run that continues as another waits for that one. A parent that was only named does not wait.
+  if (parent !== undefined && parent.operation !== "" && state.continuedTo === undefined)
     addEffect(state, { id: `parent:${state.redrives}`, kind: "tellParent", ...parent });
-}
-
-function illegal(state: RunState, type: string, where: string): StepfoldError {
-  return new StepfoldError(
-    "IllegalEvent",
-    `The journal of run ${state.runId} holds ${type} ${where} at sequence ${state.sequence}.`,
-    {
-      runId: state.runId,
-      type,
-      sequence: state.sequence,
-    },
-  );
 }
 
 function never(event: never): never {

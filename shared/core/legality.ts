@@ -6,12 +6,15 @@ import type { EventType } from "./events.ts";
 
 /**
  * `absent`: before event 0. `created`: nobody has claimed it yet. `leased`: an owner advances it. `parked`: rows
- * only. `finished`.
+ * only. `driven`: managed or mirrored, and unfinished. `finished`.
  */
-export type Phase = "absent" | "created" | "leased" | "parked" | "finished";
+export type Phase = "absent" | "created" | "leased" | "parked" | "driven" | "finished";
 
-const outside: Phase[] = ["created", "leased", "parked"];
+const legs: Phase[] = ["created", "leased", "parked"];
+const outside: Phase[] = [...legs, "driven"];
 const owner: Phase[] = ["leased"];
+const ownerOrDriver: Phase[] = ["leased", "driven"];
+const driver: Phase[] = ["driven"];
 
 export const legality: Record<EventType, readonly Phase[]> = {
   RunCreated: ["absent"],
@@ -19,15 +22,15 @@ export const legality: Record<EventType, readonly Phase[]> = {
   SignalReceived: outside,
   CancelRequested: outside,
   StatePatched: outside,
-  ChildFinished: [...outside, "finished"],
+  ChildFinished: [...legs, "finished"],
   GateDecided: outside,
-  CallbackUsed: outside,
-  CallbackBeaten: outside,
+  CallbackUsed: legs,
+  CallbackBeaten: legs,
   PauseRequested: outside,
   ResumeRequested: outside,
   RunRedriven: ["finished"],
   // leg
-  LegStarted: outside,
+  LegStarted: legs,
   LegParked: owner,
   RunStalled: owner,
   EffectsDone: ["leased", "finished"],
@@ -44,7 +47,7 @@ export const legality: Record<EventType, readonly Phase[]> = {
   SignalTimedOut: owner,
   ChildSettled: owner,
   GateSettled: owner,
-  GateTimedOut: owner,
+  GateTimedOut: ownerOrDriver,
   CallbackSettled: owner,
   CallbackTimedOut: owner,
   CallbackSent: owner,
@@ -60,7 +63,7 @@ export const legality: Record<EventType, readonly Phase[]> = {
   TimerStarted: owner,
   SignalAwaited: owner,
   ChildStarted: owner,
-  GateOpened: owner,
+  GateOpened: ownerOrDriver,
   CallbackCreated: owner,
   ConditionStarted: owner,
   CompensationStarted: owner,
@@ -70,8 +73,20 @@ export const legality: Record<EventType, readonly Phase[]> = {
   BranchesSettled: owner,
   OperationCancelled: owner,
   StateSet: owner,
-  RunCompleted: owner,
-  RunFailed: owner,
-  RunCancelled: owner,
-  RunTimedOut: owner,
+  RunCompleted: ownerOrDriver,
+  RunFailed: ownerOrDriver,
+  RunCancelled: ownerOrDriver,
+  RunTimedOut: ownerOrDriver,
+  // of driven runs
+  WaitBegun: driver,
+  Continued: driver,
+  LeaseGranted: driver,
+  LeaseRenewed: driver,
+  LeaseReleased: driver,
+  StepReported: driver,
+  StepUpdated: driver,
+  ItemsAdded: driver,
+  ItemsUpdated: driver,
+  // Another system's reports come in any order: its run's end may overtake a step's.
+  ObservationReported: ["driven", "finished"],
 };

@@ -2,6 +2,7 @@
  * A run's state: what the fold of its journal says. Plain data and maps, no behaviour but what is derived.
  * All times are epoch milliseconds.
  */
+import type { Driven, Reported } from "./driven.ts";
 import type { RunError } from "./errors.ts";
 import type {
   ChildFinished,
@@ -36,7 +37,8 @@ export type OperationKind =
   | "all"
   | "any"
   | "race"
-  | "compensation";
+  | "compensation"
+  | "observation";
 export type OperationStatus =
   | "pending"
   | "running"
@@ -89,6 +91,8 @@ export interface Operation {
   /** A step of a remote run: its failures since its run's last redrive, and how long it took by its runner's word. */
   failures?: number;
   durationMs?: number;
+  /** What was reported of it, where it is not the engine's own. */
+  reported?: Reported;
 }
 
 export interface Signal {
@@ -120,6 +124,8 @@ export interface RunState {
   created: RunCreated;
   createdAt: number;
   phase: Phase;
+  /** Of a managed or mirrored run. */
+  driven?: Driven;
   /** The last folded entry. */
   sequence: number;
   at: number;
@@ -180,6 +186,7 @@ export interface RunState {
 export function statusOf(state: RunState): RunStatus {
   if (state.finished) return state.finished.status;
   if (state.pause) return "paused";
+  if (state.driven) return state.driven.status;
   if (state.phase === "created") return "pending";
   if (state.phase === "leased") return "running";
   let sleeping = false;
@@ -193,7 +200,7 @@ export function statusOf(state: RunState): RunStatus {
 /** The earliest time at which the run has something to do by itself, if any. */
 export function wakeAtOf(state: RunState): number | undefined {
   if (state.finished || state.pause) return undefined;
-  if (state.generation === 0) return state.created.startAt;
+  if (state.generation === 0 && state.phase !== "driven") return state.created.startAt;
   // Once it is to be cancelled, its deadline is over: what cleans up may take longer.
   const isBound = !state.deadlineReached && state.cancel === undefined;
   let wakeAt = isBound ? state.created.deadline : undefined;

@@ -208,6 +208,58 @@ export const runCompleted = (output?: Json): RunEvent => ({
 export const runFailed = (): RunEvent => ({ type: "RunFailed", error: anError() });
 export const runCancelled = (): RunEvent => ({ type: "RunCancelled" });
 
+// ——— driven runs ———
+export const runManaged = (change: Change<"RunCreated"> = {}): RunCreated =>
+  runCreated({ driver: "managed", ...change });
+export const runMirrored = (change: Change<"RunCreated"> = {}): RunCreated =>
+  runCreated({ driver: "mirrored", ...change });
+export const waitBegun = (requestId: string, wait: Json, step?: string): RunEvent => ({
+  type: "WaitBegun",
+  requestId,
+  wait: { v: wait },
+  ...(step === undefined ? {} : { step }),
+});
+export const continued = (requestId: string, patch?: Json, step?: string): RunEvent => ({
+  type: "Continued",
+  requestId,
+  ...(patch === undefined ? {} : { patch: { v: patch } }),
+  ...(step === undefined ? {} : { step }),
+});
+export const leaseGranted = (token = "worker-1", until = 60_000): RunEvent => ({
+  type: "LeaseGranted",
+  token,
+  until,
+});
+export const leaseRenewed = (until = 90_000): RunEvent => ({ type: "LeaseRenewed", until });
+export const leaseReleased = (): RunEvent => ({ type: "LeaseReleased" });
+export const stepReported = (operation: string, change: Change<"StepReported"> = {}): RunEvent => ({
+  type: "StepReported",
+  operation,
+  name: operation,
+  status: "pending",
+  ...change,
+});
+export const stepUpdated = (
+  operation: string,
+  status: Event<"StepUpdated">["status"],
+  change: Change<"StepUpdated"> = {},
+): RunEvent => ({ type: "StepUpdated", operation, status, ...change });
+export const itemsAdded = (operation: string, ...itemIds: string[]): RunEvent => ({
+  type: "ItemsAdded",
+  operation,
+  items: itemIds.map((itemId) => ({ itemId, type: "line", id: `their-${itemId}` })),
+});
+export const itemsUpdated = (operation: string, ...items: Event<"ItemsUpdated">["items"]): RunEvent => ({
+  type: "ItemsUpdated",
+  operation,
+  items,
+});
+export const observationReported = (
+  operation: string,
+  status: Event<"ObservationReported">["status"],
+  change: Change<"ObservationReported"> = {},
+): RunEvent => ({ type: "ObservationReported", operation, name: operation, status, ...change });
+
 /** Entries that follow one another, a second apart, each under the newest claim. */
 export function journal(...entries: (RunEvent | RunEvent[])[]): Entry[] {
   let generation = 0;
@@ -215,7 +267,7 @@ export function journal(...entries: (RunEvent | RunEvent[])[]): Entry[] {
   const first = lists[0]?.[0]?.type === "RunCreated" ? lists : [[runCreated()], ...lists];
   return first.map((events, sequence): Entry => {
     const entry = { sequence, at: sequence * 1_000, generation, nonce: `nonce-${sequence}`, events };
-    if (events.some(({ type }) => type === "LegStarted")) generation = sequence;
+    if (events.some(({ type }) => type === "LegStarted" || type === "LeaseGranted")) generation = sequence;
     return { ...entry, generation: isOwners(entry) ? generation : entry.generation };
   });
 }

@@ -35,6 +35,7 @@ export const operation = z.object({
     "any",
     "race",
     "compensation",
+    "observation",
   ]),
   parent: z.string().optional(),
   status: z.enum([
