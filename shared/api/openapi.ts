@@ -128,6 +128,8 @@ function queryParameters(query: z.ZodType | undefined): Schema[] {
   }));
 }
 
+const MANDATORY: readonly RouteHeader[] = ["Stepfold-Generation"];
+
 const HEADERS: Record<RouteHeader, { description: string; schema: Schema }> = {
   "If-Match": {
     description: "The ETag of the revision that the write is meant for; its number alone will do.",
@@ -137,6 +139,10 @@ const HEADERS: Record<RouteHeader, { description: string; schema: Schema }> = {
     description: "The same key with the same request happens once.",
     schema: { type: "string", minLength: 1, maxLength: 255 },
   },
+  "Stepfold-Generation": {
+    description: "The generation of the worker's lease: under another one nothing is written.",
+    schema: { type: "string", pattern: "^[0-9]{1,15}$" },
+  },
   Prefer: {
     description: "`wait=N` holds the answer until the run is finished, for at most N (1–25) seconds.",
     schema: { type: "string" },
@@ -144,7 +150,7 @@ const HEADERS: Record<RouteHeader, { description: string; schema: Schema }> = {
 };
 
 const headerParameters = (headers: readonly RouteHeader[] = []): Schema[] =>
-  headers.map((name) => ({ name, in: "header", required: false, ...HEADERS[name] }));
+  headers.map((name) => ({ name, in: "header", required: MANDATORY.includes(name), ...HEADERS[name] }));
 
 const answersOf = (route: Route, links: Schema): Record<string, Schema> =>
   Object.fromEntries(

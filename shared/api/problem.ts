@@ -19,6 +19,10 @@ const codesByStatus: Record<number, readonly string[]> = {
     "IdempotencyConflict",
     "NotWaiting",
     "AlreadyDecided",
+    "LeaseHeld",
+    "LeaseLost",
+    "CancelRequested",
+    "WrongDriver",
     "NotRedrivable",
     "WriteConflict",
   ],
@@ -27,6 +31,7 @@ const codesByStatus: Record<number, readonly string[]> = {
   413: ["PayloadTooLarge", "MessageTooLarge"],
   415: ["UnsupportedMediaType"],
   422: ["InvalidInput", "InvalidDuration", "InvalidName", "NotSerializable"],
+  428: ["GenerationRequired"],
   429: ["TooManyRequests"],
   503: ["Unavailable"],
 };

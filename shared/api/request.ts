@@ -27,6 +27,8 @@ export function requestOf({ route, params }: Match, event: APIGatewayProxyEventV
   if (ifMatch !== undefined) request.ifMatch = ifMatch;
   const idempotencyKey = keyOf(headers["idempotency-key"]);
   if (idempotencyKey !== undefined) request.idempotencyKey = idempotencyKey;
+  const generation = generationOf(headers["stepfold-generation"]);
+  if (generation !== undefined) request.generation = generation;
   const waitSeconds = waitOf(headers.prefer);
   if (waitSeconds !== undefined) request.waitSeconds = waitSeconds;
   return request;
@@ -133,6 +135,14 @@ function revisionOf(given: Headers[string]): number | undefined {
   if (revision !== undefined) return Number(revision);
   throw malformed(
     `Expected If-Match to be the ETag of a run, such as "3", got ${JSON.stringify(given.slice(0, 100))}.`,
+  );
+}
+
+function generationOf(given: Headers[string]): number | undefined {
+  if (given === undefined) return undefined;
+  if (/^\d{1,15}$/.test(given)) return Number(given);
+  throw malformed(
+    `Expected Stepfold-Generation to be the generation of a lease, such as 3, got ${JSON.stringify(given.slice(0, 100))}.`,
   );
 }
 

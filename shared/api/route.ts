@@ -21,6 +21,8 @@ export interface ApiRequest<Query = unknown, Body = unknown> {
   /** The revision that the caller has seen. */
   ifMatch?: number;
   idempotencyKey?: string;
+  /** The generation under which a worker writes. */
+  generation?: number;
   /** How long the answer may be held until the run is finished. */
   waitSeconds?: number;
   /** Absent where runs are not isolated, and for an admin. */
@@ -33,7 +35,7 @@ export interface ApiResponse {
   headers?: Record<string, string>;
 }
 
-export type RouteHeader = "If-Match" | "Idempotency-Key" | "Prefer";
+export type RouteHeader = "If-Match" | "Idempotency-Key" | "Prefer" | "Stepfold-Generation";
 
 export interface RouteAnswer {
   description: string;

@@ -83,7 +83,7 @@ function matched(
 }
 
 /** Parameters that hold no slash. */
-const WITHOUT_SLASH = ["runId", "token"];
+const WITHOUT_SLASH = ["runId", "token", "stepId"];
 
 function joined(given: readonly string[], wanted: Place["segments"]): readonly string[] {
   const surplus = given.length - wanted.length;

@@ -8,6 +8,7 @@ import type { RunStatus } from "../core/events.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Schema } from "../core/schema.ts";
 import type { Workflow } from "../core/workflow.ts";
+import { drivenMethods } from "./driven.ts";
 import { StepfoldClientError } from "./errors.ts";
 import { type ClientOptions, createTransport } from "./transport.ts";
 import type {
@@ -21,6 +22,16 @@ import type {
   WorkflowView,
 } from "./views.ts";
 
+export type {
+  GivenError,
+  ItemChange,
+  NewItem,
+  NewStep,
+  Observation,
+  ReportedStatus,
+  StepChange,
+  WorkerOptions,
+} from "./driven.ts";
 export { StepfoldClientError } from "./errors.ts";
 export type { Auth, ClientOptions, OutgoingRequest } from "./transport.ts";
 export type * from "./views.ts";
@@ -37,6 +48,8 @@ export interface StartOptions {
   dryRun?: boolean;
   timeout?: Duration;
   startAt?: Date | string;
+  /** Who advances the run, where that is not the workflow's code; its name may then be any. */
+  driver?: "managed" | "mirrored";
   state?: JsonObject;
   step?: string;
   parentRunId?: string;
@@ -231,7 +244,9 @@ export function createClient(options: ClientOptions) {
     list,
     remove,
     signal,
-    cancel: (runId: string, options: WhyOptions = {}) => post<Run>(["runs", runId, "cancel"], options),
+    /** `final` ends a managed or mirrored run. */
+    cancel: (runId: string, options: WhyOptions & { final?: boolean } = {}) =>
+      post<Run>(["runs", runId, "cancel"], options),
     pause: (runId: string, options: WhyOptions = {}) => post<Run>(["runs", runId, "pause"], options),
     resume: (runId: string, options: WhyOptions = {}) => post<Run>(["runs", runId, "resume"], options),
     /** Lets a failed, cancelled or timed-out run go on, `from` an operation's name; a stalled one is tried again. */
@@ -254,6 +269,7 @@ export function createClient(options: ClientOptions) {
     beatCallback: (token: string): Promise<OperationView> =>
       call({ method: "POST", path: ["callbacks", token, "heartbeat"] }),
     patchState,
+    ...drivenMethods(call),
     journal: (runId: string, range: AfterOptions = {}) =>
       ofRun<Page<JournalEvent>>(runId, "journal", { ...range }),
     operations: (runId: string, page: { limit?: number; cursor?: string } = {}) =>

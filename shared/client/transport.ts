@@ -21,7 +21,7 @@ export interface ClientOptions {
 }
 
 export interface Call {
-  method: "GET" | "POST" | "PATCH" | "DELETE";
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Segments, not encoded. */
   path: readonly string[];
   query?: Record<string, string | number | boolean | undefined>;

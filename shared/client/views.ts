@@ -41,6 +41,8 @@ export interface RunSummary {
 export interface Run<O = Json> extends Omit<RunSummary, "stalled"> {
   residency: "resident" | "suspended";
   generation: number;
+  /** What a managed or mirrored run waits for. */
+  wait?: Json;
   definition?: Json;
   input: Json;
   output?: O;
@@ -96,6 +98,41 @@ export interface OperationView {
   /** A gate's question. */
   prompt?: string;
   decision?: { approved: boolean; feedback?: Json; selections?: Json; by?: string; at: string };
+  /** What was reported of a step of a managed run, or of an observation. */
+  role?: string;
+  position?: number;
+  iteration?: number;
+  canCommit?: boolean;
+  markers?: Json;
+  context?: Json;
+  structuredOutput?: Json;
+  sessionKey?: string;
+}
+
+/** A step that a worker has reported. */
+export interface StepView extends OperationView {
+  stepId: string;
+}
+
+/** A part of a reported step. `id` is the worker's name for it. */
+export interface ItemView {
+  itemId: string;
+  type: string;
+  id: string;
+  ref?: Json;
+  context?: Json;
+  status: "pending" | "running" | "completed" | "failed" | "skipped";
+  output?: Json;
+  error?: RunError;
+  childRunId?: string;
+}
+
+/** A worker's lease of a managed run. */
+export interface Lease {
+  generation: number;
+  until: string;
+  /** The run was asked to end. */
+  cancel?: { reason?: string; by?: string; at: string };
 }
 
 /** A gate, and what was decided. */

@@ -415,6 +415,10 @@ export interface RunFailed {
 export interface RunCancelled {
   type: "RunCancelled";
   error?: RunError;
+  /** Of a driven run: the request that ended it, whoever had asked for that before. */
+  requestId?: string;
+  reason?: string;
+  by?: string;
 }
 export interface RunTimedOut {
   type: "RunTimedOut";

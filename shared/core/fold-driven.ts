@@ -6,7 +6,7 @@
  * 3. A step that moves on from a failure leaves the failure's error and output behind.
  */
 import type { Item, Reported } from "./driven.ts";
-import type { GateDecided, RunCompleted, RunCreated, RunFailed } from "./events.ts";
+import type { GateDecided, RunCancelled, RunCompleted, RunCreated, RunFailed } from "./events.ts";
 import type {
   DrivenEvent,
   ItemsAdded,
@@ -244,11 +244,15 @@ export function decideGate(state: RunState, gate: Operation, { decision }: GateD
   state.timed.delete(gate.id);
 }
 
-/** What the end of such a run says beside its outcome: a last patch, and why it failed. */
-export function endDriven(state: RunState, event: RunCompleted | RunFailed): void {
-  const { requestId, patch } = event;
-  if (requestId !== undefined) state.requests.add(requestId);
-  if (patch !== undefined) state.patches.push(patch);
+/** What the end of such a run says beside its outcome: a last patch, why it failed, who cancelled it. */
+export function endDriven(state: RunState, event: RunCompleted | RunFailed | RunCancelled): void {
+  if (event.requestId !== undefined) state.requests.add(event.requestId);
+  if (event.type === "RunCancelled") {
+    const { reason, by } = event;
+    state.cancel ??= { reason, by, at: state.at, delivered: true };
+    return;
+  }
+  if (event.patch !== undefined) state.patches.push(event.patch);
   if (event.type === "RunFailed") {
     const failure = { reason: event.error.message, at: new Date(state.at).toISOString() };
     state.patches.push({ v: { failure } });

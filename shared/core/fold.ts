@@ -479,6 +479,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       if (state.phase === "driven") endDriven(state, event);
       return finish(state, "failed", undefined, event.error);
     case "RunCancelled":
+      if (state.phase === "driven") endDriven(state, event);
       return finish(state, "cancelled", undefined, event.error);
     case "RunTimedOut":
       return finish(state, "timedOut", undefined, event.error);

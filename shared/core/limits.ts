@@ -90,5 +90,9 @@ export const TURN_BYTES_MAX = 6_000_000;
 export const RUNNER_LOST_MS_MAX = 5 * 60_000;
 export const RUNNER_RETRY_MS = 1_000;
 export const RUNNER_RETRY_MS_MAX = 20_000;
+/** The longest lease of an outside worker. */
+export const LEASE_MS_MAX = 86_400_000;
+/** Items of a step that one request may add or change. */
+export const ITEMS_AT_ONCE_MAX = 1_000;
 /** However a poll backs off, it checks at least this often. */
 export const POLL_EVERY_MS_MAX = 86_400_000;

@@ -182,8 +182,8 @@ export class Registry {
   }
 
   /** The worker group that runs it; `undefined` is the default one. */
-  groupOf(definition: AnyWorkflow): string | undefined {
-    return this.#groups.get(definition);
+  groupOf(definition: Pick<AnyWorkflow, "name">): string | undefined {
+    return this.#groups.get(definition as AnyWorkflow);
   }
 
   /** Throws `StepTimeoutTooLong` if a step of this group's workflows may take longer than its legs (J11). */

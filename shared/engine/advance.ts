@@ -7,6 +7,7 @@
  *    its sender must have ended (J8); one that meets a live lease is sent again for the lease's end (J9).
  * 3. A finished run leaves the due index only when its effects are done (J10).
  */
+import { isDriven } from "../core/driven.ts";
 import { durationMs } from "../core/duration.ts";
 import { LeaseLost, StepfoldError } from "../core/errors.ts";
 import { isOwners } from "../core/fold.ts";
@@ -22,6 +23,7 @@ import { statusOf, wakeAtOf } from "../core/state.ts";
 import type { Projection } from "../ports/journal.ts";
 import { isActionable } from "./decide.ts";
 import { ClaimOvertaken } from "./draft.ts";
+import { tend } from "./drivers/timers.ts";
 import { perform } from "./effects.ts";
 import { Leg, type LegEnd } from "./leg.ts";
 import { catchUp, loadRun } from "./load.ts";
@@ -48,11 +50,15 @@ export async function advance(engine: Engine, body: string): Promise<void> {
 
 /** The group that has the run's code now: a deployment may have moved its workflow to another one. */
 function groupOf({ registry, settings }: Engine, { state: { created } }: Resident): string | undefined {
-  const definition = registry.find(created.workflow, created.version);
+  const definition = isDriven(created) ? undefined : registry.find(created.workflow, created.version);
   return definition === undefined ? settings.group : registry.groupOf(definition);
 }
 
 async function attend(engine: Engine, run: Resident, wake: Wake): Promise<void> {
+  if (isDriven(run.state.created)) {
+    run.state = await tend(engine, run.state);
+    return run.state.finished === undefined ? moveOn(engine, run, wake) : undefined;
+  }
   const stalledUnder = wake.retryStalled ? "" : engine.settings.codeHash;
   do {
     if (run.state.finished !== undefined) return closeFinished(engine, run);

@@ -2,6 +2,7 @@
  * What people and programs ask of a run: signal, cancel, pause, redrive, patch, remove. (Starting is in `start.ts`,
  * answers to what a run asks in `decisions.ts`.)
  */
+import { isDriven } from "../core/driven.ts";
 import { StepfoldError } from "../core/errors.ts";
 import type { OutsideEvent } from "../core/events.ts";
 import { checkName } from "../core/ids.ts";
@@ -11,7 +12,7 @@ import { type RunState, statusOf } from "../core/state.ts";
 import { signalMessage } from "./intake.ts";
 import { blobPrefix, loadRun, payloadOf } from "./load.ts";
 import { appendOutside, current, refuseFinished, runNotFound } from "./outside.ts";
-import { notWaiting, refuseStale } from "./refusals.ts";
+import { notWaiting, refuseCancelRequested, refuseStale } from "./refusals.ts";
 import { type Conditions, isRepeated } from "./requests.ts";
 import type { Engine } from "./settings.ts";
 import { ensureSuccessor } from "./start.ts";
@@ -163,6 +164,12 @@ export async function redrive(
 }
 
 function refuseNotRedrivable(state: RunState): void {
+  if (isDriven(state.created))
+    throw new StepfoldError(
+      "NotRedrivable",
+      `The run ${state.runId} has no code to go on with: its driver is ${state.created.driver}. Start another.`,
+      { runId: state.runId, driver: state.created.driver },
+    );
   if (state.finished !== undefined && state.finished.status !== "completed") return;
   throw new StepfoldError(
     "NotRedrivable",
@@ -183,6 +190,7 @@ export async function patchState(
   const patch = await payloadOf(engine, run.header, request.patch, JSON.stringify(request.patch));
   return appendOutside(engine, runId, (state) => {
     refuseFinished(state);
+    if (isDriven(state.created)) refuseCancelRequested(state);
     refuseStale(state, request.ifMatch);
     return {
       events: [{ type: "StatePatched", requestId, patch, step: request.step }],

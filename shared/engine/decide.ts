@@ -39,6 +39,7 @@ export function isActionable(
 ): boolean {
   const { state, effectsDone } = run;
   if (state.finished !== undefined) return false;
+  if (state.phase === "driven") return (wakeAtOf(state) ?? Number.POSITIVE_INFINITY) <= now;
   if (state.stalled?.codeHash === codeHash) return false;
   if (state.phase === "leased" || state.stalled !== undefined) return true;
   if (state.pause !== undefined) return false;

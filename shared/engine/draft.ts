@@ -116,7 +116,7 @@ export class Draft {
 
 /** What a run's end costs beside what was counted before it: its own entry, the header, and its leaving the due
  * index. No later entry could tell. */
-function usageOfEnd(events: RunEvent[]): Usage {
+export function usageOfEnd(events: readonly RunEvent[]): Usage {
   const entry = Math.ceil(
     (Buffer.byteLength(JSON.stringify(events)) + ENTRY_OVERHEAD_BYTES) / WRITE_UNIT_BYTES,
   );

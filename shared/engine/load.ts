@@ -97,10 +97,13 @@ export function include(run: Resident, entry: Entry): void {
 /** `inc` is what a callback's token is signed with: a blob's key, which a URL may show, must not tell it. */
 export const blobPrefix = (key: RunKey): string => `runs/${key.runId}/${digest("blobs", key.inc)}/`;
 
+/** Whether a value of this JSON is kept in the journal itself. */
+export const isInline = (text: string): boolean =>
+  text.length * 3 <= INLINE_PAYLOAD_BYTES_MAX || Buffer.byteLength(text) <= INLINE_PAYLOAD_BYTES_MAX;
+
 /** The payload to journal for a value: inline, or stored as a blob first. `text` is its JSON. */
 export async function payloadOf(ports: Ports, key: RunKey, value: Json, text: string): Promise<Payload> {
-  if (text.length * 3 <= INLINE_PAYLOAD_BYTES_MAX || Buffer.byteLength(text) <= INLINE_PAYLOAD_BYTES_MAX)
-    return { v: value };
+  if (isInline(text)) return { v: value };
   const bytes = Buffer.from(text);
   const hash = sha256(bytes);
   const blob = `${blobPrefix(key)}${hash}`;

@@ -1,46 +1,66 @@
 /**
- * Appending from outside of a run: signals, cancel requests, patches, children's ends. Unfenced.
+ * Appending from outside of a run: signals, cancel requests, patches, children's ends; and all that managed and
+ * mirrored runs are told. Unfenced.
  *
  * 1. The wake goes first and names the event (J8); a repeated request sends its wake again.
  * 2. After a conflict the winner is folded in and the decision is made anew (J3).
  * 3. Before the append is answered, a `dueAt` that lies further off than the sweep's patience is moved earlier, so
  *    that a lost wake costs minutes, not days (J6).
+ * 4. Writers of one run in one process stand in line, so that they contend with those of other processes only.
+ * 5. No leg comes for a driven run: its header follows here, and only what changes that sends a wake, a moment later,
+ *    for whoever dies in between.
  */
+import { isDriven } from "../core/driven.ts";
 import { StepfoldError } from "../core/errors.ts";
-import type { Entry, OutsideEvent } from "../core/events.ts";
+import type { Ending, Entry, GateOpened, GateTimedOut, OutsideEvent, Usage } from "../core/events.ts";
+import type { DrivenEvent } from "../core/events-driven.ts";
 import { EXPIRY_HORIZON_MS, RETENTION_MS } from "../core/limits.ts";
 import { type RunState, statusOf, wakeAtOf } from "../core/state.ts";
+import { addUsage, noUsage } from "../ports/meter.ts";
+import { usageOfEnd } from "./draft.ts";
+import { followDriven } from "./drivers/header.ts";
 import { catchUp, include, loadRun } from "./load.ts";
 import type { Resident } from "./residents.ts";
 import type { Engine } from "./settings.ts";
-import { type Wake, wakeFor, wakeIfLate } from "./wake.ts";
+import { sendWake, type Wake, wakeFor, wakeIfLate, wakeOf } from "./wake.ts";
 
 /** How long many writers of one run contend before one gives up. */
 const CONTENTION_MS = 10_000;
+/** The header of a driven run follows at once: a wake looks after this time whether it has. */
+const FOLLOWED_WITHIN_MS = 2_000;
+const ENDINGS = new Set<string>(["RunCompleted", "RunFailed", "RunCancelled", "RunTimedOut"]);
+
+export type OutsideAppended = OutsideEvent | DrivenEvent | GateOpened | GateTimedOut | Ending;
 
 export interface OutsideDecision {
   /** What to append: nothing, if it is all there already. */
-  events: OutsideEvent[];
+  events: OutsideAppended[];
   /** The id that the wake names, or `undefined` to wake nobody. */
   wake: string | undefined;
   /** The listed status changes with it, though no leg may come that would show it. */
   changesStatus?: boolean;
+  /** When a driven run has something to do by itself because of it. */
+  wakeAt?: number;
 }
 
 /** Appends what `decide` answers, deciding again after each conflict. `decide` throws to refuse. */
-export async function appendOutside(
+export function appendOutside(
   engine: Engine,
   runId: string,
   decide: (state: RunState) => OutsideDecision,
 ): Promise<RunState> {
-  const run = await current(engine, runId);
-  if (run === undefined) throw runNotFound(runId);
-  try {
-    await contend(engine, run, decide);
-    return run.state;
-  } finally {
-    engine.known.keep(runId, run);
-  }
+  const deadline = engine.clock.now() + CONTENTION_MS;
+  return engine.lines.queue(runId, async () => {
+    if (engine.clock.now() > deadline) throw contended(runId);
+    const run = await current(engine, runId);
+    if (run === undefined) throw runNotFound(runId);
+    try {
+      await contend(engine, run, decide, deadline);
+      return run.state;
+    } finally {
+      engine.known.keep(runId, run);
+    }
+  });
 }
 
 /** The run as its journal has it now. */
@@ -58,24 +78,15 @@ async function contend(
   engine: Engine,
   run: Resident,
   decide: (state: RunState) => OutsideDecision,
+  deadline: number,
 ): Promise<void> {
-  const deadline = engine.clock.now() + CONTENTION_MS;
-  let woken: Wake | undefined;
+  const append = new OutsideAppend(engine, run);
   for (let conflicts = 0; ; conflicts++) {
-    const { events, wake, changesStatus } = decide(run.state);
-    if (wake === undefined) woken = undefined;
-    else if (wake !== woken?.event) woken = await wakeFor(engine, run.header, wake);
-    if (events.length === 0) return woken === undefined ? undefined : follow(engine, run);
-    if (await stored(engine, run, events)) {
-      if (woken !== undefined) await wakeIfLate(engine, woken);
-      return changesStatus ? show(engine, run) : hasten(engine, run);
-    }
-    if (engine.clock.now() > deadline)
-      throw new StepfoldError(
-        "WriteConflict",
-        `Too many writers contend for run ${run.header.runId}: try again.`,
-        { runId: run.header.runId },
-      );
+    const decision = decide(run.state);
+    await append.wakeFirst(decision);
+    if (decision.events.length === 0) return append.repeat();
+    if (await append.store(decision.events)) return append.follow(decision);
+    if (engine.clock.now() > deadline) throw contended(run.header.runId);
     if (conflicts > 0) {
       await engine.clock.sleep(engine.clock.random() * Math.min(5 * 2 ** conflicts, 200));
       await catchUp(engine, run);
@@ -83,29 +94,78 @@ async function contend(
   }
 }
 
-async function stored(engine: Engine, run: Resident, events: OutsideEvent[]): Promise<boolean> {
-  const { state, header } = run;
-  const entry: Entry = {
-    sequence: state.sequence + 1,
-    at: Math.max(state.at, engine.clock.now()),
-    generation: state.generation,
-    nonce: engine.clock.id(),
-    events,
-  };
-  const result = await engine.journal.append(header, entry, header.expiresAt);
-  if (!result.stored && !result.own) {
-    include(run, result.winner);
-    return false;
-  }
-  include(run, entry);
-  engine.residents.active.get(state.runId)?.poke();
-  return true;
-}
+const contended = (runId: string): StepfoldError =>
+  new StepfoldError("WriteConflict", `Too many writers contend for run ${runId}: try again.`, { runId });
 
-/** What a repeated request does: whoever was first may have died between its append and this. */
-function follow(engine: Engine, run: Resident): Promise<void> {
-  const isOut = run.header.dueAt === undefined && run.state.finished === undefined;
-  return isOut ? show(engine, run) : hasten(engine, run);
+/** One request's way into the journal, however many times it must be decided. */
+class OutsideAppend {
+  readonly #engine: Engine;
+  readonly #run: Resident;
+  readonly #isDriven: boolean;
+  #woken: Wake | undefined;
+  #timer: number | undefined;
+  #usage = noUsage();
+
+  constructor(engine: Engine, run: Resident) {
+    this.#engine = engine;
+    this.#run = run;
+    this.#isDriven = isDriven(run.state.created);
+  }
+
+  async wakeFirst({ wake, wakeAt, changesStatus, events }: OutsideDecision): Promise<void> {
+    const { header } = this.#run;
+    const named = this.#isDriven && !(changesStatus && events.length > 0) ? undefined : wake;
+    if (named === undefined) this.#woken = undefined;
+    else if (named !== this.#woken?.event)
+      this.#woken = await wakeFor(this.#engine, header, named, this.#isDriven ? FOLLOWED_WITHIN_MS : 0);
+    if (wakeAt === undefined || wakeAt === this.#timer) return;
+    this.#timer = wakeAt;
+    await sendWake(this.#engine, wakeOf(header, { at: wakeAt }));
+  }
+
+  async store(events: OutsideAppended[]): Promise<boolean> {
+    const { state, header } = this.#run;
+    const sequence = state.sequence + 1;
+    const entry: Entry = {
+      sequence,
+      at: Math.max(state.at, this.#engine.clock.now()),
+      generation: events[0]?.type === "LeaseGranted" ? sequence : state.generation,
+      nonce: this.#engine.clock.id(),
+      events,
+    };
+    if (this.#isDriven) entry.usage = this.#used(events);
+    const result = await this.#engine.journal.append(header, entry, header.expiresAt);
+    if (!result.stored && !result.own) {
+      include(this.#run, result.winner);
+      return false;
+    }
+    include(this.#run, entry);
+    this.#engine.residents.active.get(state.runId)?.poke();
+    return true;
+  }
+
+  /** What no leg will tell: all that the run took since its last entry. */
+  #used(events: OutsideAppended[]): Usage {
+    this.#usage = addUsage(this.#usage, this.#engine.meter.drain(this.#run.state.runId) ?? noUsage());
+    return events.some(({ type }) => ENDINGS.has(type))
+      ? addUsage(this.#usage, usageOfEnd(events))
+      : this.#usage;
+  }
+
+  async follow({ changesStatus, wakeAt }: OutsideDecision): Promise<void> {
+    if (this.#woken !== undefined) await wakeIfLate(this.#engine, this.#woken);
+    if (this.#isDriven) return followDriven(this.#engine, this.#run, wakeAt);
+    return changesStatus ? show(this.#engine, this.#run) : hasten(this.#engine, this.#run);
+  }
+
+  /** What a repeated request does: whoever was first may have died between its append and this. */
+  async repeat(): Promise<void> {
+    const { header, state } = this.#run;
+    if (this.#isDriven) return followDriven(this.#engine, this.#run, undefined);
+    if (this.#woken === undefined) return;
+    const isOut = header.dueAt === undefined && state.finished === undefined;
+    return isOut ? show(this.#engine, this.#run) : hasten(this.#engine, this.#run);
+  }
 }
 
 /** Lets the header follow at once, and hastens with the same write. */

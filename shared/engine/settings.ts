@@ -14,6 +14,7 @@ import {
   SWEEP_AFTER_MS,
 } from "../core/limits.ts";
 import { Registry } from "../core/workflow.ts";
+import { Lines } from "./lines.ts";
 import type { Reader } from "./parts.ts";
 import { Residents } from "./residents.ts";
 import { turnWorkflow } from "./turn.ts";
@@ -58,6 +59,8 @@ export interface Engine extends Reader {
   residents: Residents;
   /** Runs that something was lately appended to from outside: the next append reads only the tail. */
   known: Residents;
+  /** Of the writers from outside, by run. */
+  lines: Lines;
 }
 
 export function createEngine(
@@ -91,6 +94,7 @@ export function createEngine(
     log: options.log,
     residents: new Residents(options.residentRunsMax ?? RESIDENT_RUNS_MAX, RESIDENT_EVENTS_MAX),
     known: new Residents(KNOWN_RUNS_MAX, KNOWN_EVENTS_MAX),
+    lines: new Lines(),
   };
   for (const own of ownWorkflows) registry.addOwn(own(engine));
   return engine;

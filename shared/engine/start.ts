@@ -5,6 +5,7 @@
  * 2. A run id makes a start idempotent: the same request answers the first run, another is `IdempotencyConflict`.
  */
 
+import { isDriven } from "../core/driven.ts";
 import { durationMs } from "../core/duration.ts";
 import { StepfoldError } from "../core/errors.ts";
 import type { RunContinued, RunCreated, SignalReceived } from "../core/events.ts";
@@ -15,14 +16,18 @@ import { RETENTION_MS, WAKE_SENDER_MS } from "../core/limits.ts";
 import { validate } from "../core/schema.ts";
 import type { RunState, Signal } from "../core/state.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
+import type { RunKey } from "../ports/journal.ts";
 import { sendSignal } from "./control.ts";
+import { dueAtFirst } from "./drivers/header.ts";
 import { loadRun, payloadOf, readPayload } from "./load.ts";
 import { expiryFrom } from "./outside.ts";
 import type { Engine } from "./settings.ts";
-import { sendWake, wakeIfLate, wakeOf } from "./wake.ts";
+import { sendWake, type Wake, wakeIfLate, wakeOf } from "./wake.ts";
 
 export interface StartRequest {
   workflow: string;
+  /** Who advances it, where that is not the workflow's code: its name may then be any. */
+  driver?: "managed" | "mirrored";
   input?: Json;
   /** Acts as an idempotency key. */
   runId?: string;
@@ -49,7 +54,9 @@ export interface StartRequest {
 export async function start(
   engine: Engine,
   request: StartRequest,
-  definition: AnyWorkflow = definitionOf(engine, request),
+  definition: Definition = request.driver === undefined
+    ? definitionOf(engine, request)
+    : undefinedWorkflow(request),
 ): Promise<{ created: boolean; state: RunState }> {
   const input = await checkedInput(definition, request.input);
   const runId = runIdOf(engine, request);
@@ -75,7 +82,16 @@ function definitionOf(engine: Engine, request: StartRequest): AnyWorkflow {
   );
 }
 
-async function checkedInput(definition: AnyWorkflow, input: Json | undefined): Promise<Json | undefined> {
+type Definition = Pick<AnyWorkflow, "name" | "version" | "driver" | "options" | "definitionHash">;
+
+/** Of a run that no code advances. */
+const undefinedWorkflow = ({ workflow, version }: StartRequest): Definition => ({
+  name: checkName(workflow, "a workflow's name"),
+  version: version ?? 1,
+  options: {},
+});
+
+async function checkedInput(definition: Definition, input: Json | undefined): Promise<Json | undefined> {
   if (definition.options.input === undefined) return input;
   const what = `the input of workflow ${JSON.stringify(definition.name)}`;
   return toJson(await validate(definition.options.input, input, what), what);
@@ -103,17 +119,16 @@ async function create(
   engine: Engine,
   runId: string,
   requestHash: string,
-  definition: AnyWorkflow,
+  definition: Definition,
   request: StartRequest,
 ): Promise<{ created: boolean; state: RunState }> {
   const now = engine.clock.now();
   const inc = engine.clock.id();
   const key = { runId, inc };
   const created = await eventOf(engine, key, definition, request, now);
-  const dueAt = (request.startAt ?? now) + engine.settings.sweepAfterMs;
-  const until = Math.max(now, request.startAt ?? now) + WAKE_SENDER_MS;
-  const wake = wakeOf({ ...key, created }, { event: "created", at: request.startAt, until });
-  await sendWake(engine, wake);
+  const expiresAt = expiryFrom(Math.max(now, request.startAt ?? now), retentionOf(definition));
+  const wake = firstWake(key, created, now);
+  if (wake !== undefined) await sendWake(engine, wake);
   const nonce = engine.clock.id();
   const result = await engine.journal.create({
     ...key,
@@ -121,17 +136,31 @@ async function create(
     createdAt: now,
     requestHash,
     nonce,
-    dueAt,
-    expiresAt: expiryFrom(Math.max(now, request.startAt ?? now), retentionOf(definition)),
+    ...(request.driver === "mirrored" ? { status: "running" as const } : {}),
+    dueAt: dueAtFirst(engine, created, now, expiresAt),
+    expiresAt,
   });
   if (result.created || result.own) {
     // The fold counts the creation, for whichever process reads it.
     engine.meter.drain(runId);
-    await wakeIfLate(engine, wake);
+    if (wake !== undefined) await wakeIfLate(engine, wake);
     const entry = { sequence: 0, at: now, generation: 0, nonce, events: [created] };
     return { created: true, state: fold(key, [entry]) };
   }
   return { created: false, state: await first(engine, runId, requestHash, result.existing.requestHash) };
+}
+
+/** What brings a new run to its first leg. A driven run has none: only its deadline is the engine's matter. */
+function firstWake(key: RunKey, created: RunCreated, now: number): Wake | undefined {
+  const { startAt, deadline } = created;
+  const run = { ...key, created };
+  if (!isDriven(created))
+    return wakeOf(run, {
+      event: "created",
+      at: startAt,
+      until: Math.max(now, startAt ?? now) + WAKE_SENDER_MS,
+    });
+  return deadline === undefined ? undefined : wakeOf(run, { at: deadline });
 }
 
 /** Whoever has something for the successor cannot wait until the run that it continues has come to start it. */
@@ -206,7 +235,7 @@ const carried = ({ signalId, name, payload }: Signal): SignalReceived => ({
   ...(payload === undefined ? {} : { payload }),
 });
 
-const retentionOf = ({ options: { retention } }: AnyWorkflow): number =>
+const retentionOf = ({ options: { retention } }: Definition): number =>
   retention === undefined ? RETENTION_MS : durationMs(retention);
 
 async function first(
@@ -233,7 +262,7 @@ async function first(
 async function eventOf(
   engine: Engine,
   key: { runId: string; inc: string },
-  definition: AnyWorkflow,
+  definition: Definition,
   request: StartRequest,
   now: number,
 ): Promise<RunCreated> {
@@ -247,7 +276,7 @@ async function eventOf(
     type: "RunCreated",
     workflow: definition.name,
     version: definition.version,
-    driver: definition.driver ?? "code",
+    driver: request.driver ?? definition.driver ?? "code",
     group: engine.registry.groupOf(definition),
     input: await payload(input),
     state: await payload(state),

@@ -50,9 +50,11 @@ export const wakeOf = (run: Woken, more: Partial<Omit<Wake, keyof RunKey | "grou
   ...more,
 });
 
-/** Wakes a run for an event that is about to be appended. */
-export async function wakeFor(engine: Engine, run: Woken, event: string): Promise<Wake> {
-  const wake = wakeOf(run, { event, until: engine.clock.now() + WAKE_SENDER_MS });
+/** Wakes a run for an event that is about to be appended, `inMs` from now. */
+export async function wakeFor(engine: Engine, run: Woken, event: string, inMs = 0): Promise<Wake> {
+  const now = engine.clock.now();
+  const wake = wakeOf(run, { event, until: now + WAKE_SENDER_MS });
+  if (inMs > 0) wake.at = now + inMs;
   await sendWake(engine, wake);
   return wake;
 }
@@ -108,6 +110,7 @@ export function eventIsThere(state: RunState, event: string | undefined): boolea
   const separator = event.indexOf(":");
   const [kind, id] = [event.slice(0, separator), event.slice(separator + 1)];
   if (kind === "signal") return state.signals.has(id);
+  if (kind === "generation") return state.generation >= Number(id);
   if (kind === "request" || kind === "redrive") return state.requests.has(id);
   // An operation that is not there yet is one that a read has missed.
   const isKnown = state.operations.has(id);

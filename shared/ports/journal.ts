@@ -48,6 +48,8 @@ export interface NewRun extends RunKey {
   createdAt: number;
   requestHash: string;
   nonce: string;
+  /** Given for a run that has begun already, elsewhere: by default it is `pending`. */
+  status?: "running";
   dueAt: number;
   expiresAt: number;
 }

@@ -266,8 +266,15 @@ test("without isolation everyone sees all", async () => {
   expect(await world.ask("GET", `/runs/${runId}`, bob)).toMatchObject({ status: 200 });
 });
 
-const pathOf = (route: Route, runId: string): string =>
-  route.path.replace("{runId}", runId).replaceAll(/\{\w+\}/g, "any");
+function pathOf(route: Route, runId: string): string {
+  const path = route.path.replace("{runId}", runId).replaceAll(/\{\w+\}/g, "any");
+  const query = ["", "?token=worker"].find((given) => {
+    const [[name, value] = []] = [...new URLSearchParams(given)];
+    return route.query?.safeParse(name === undefined ? {} : { [name]: value }).success ?? true;
+  });
+  expect(query, `a sample query for ${route.operationId}`).toBeDefined();
+  return `${path}${query}`;
+}
 
 /** A body and headers that the route takes, so that only who asks decides. */
 const SAMPLES: unknown[] = [

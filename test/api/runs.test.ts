@@ -134,7 +134,7 @@ describe("POST /runs", () => {
     ["a lone surrogate", { workflow: "echo", owner: "\ud800" }, 422, "InvalidInput"],
     ["tags that are no texts", { workflow: "echo", tags: { a: 1 } }, 422, "InvalidInput"],
     ["a state that is no object", { workflow: "echo", state: [1] }, 422, "InvalidInput"],
-    ["another driver", { workflow: "echo", driver: "managed" }, 422, "InvalidInput"],
+    ["a driver that there is not", { workflow: "echo", driver: "nobody" }, 422, "InvalidInput"],
   ])("%s is refused", async (_what, body, status, code) => {
     expect(await world().ask("POST", "/runs", { body })).toMatchObject(problem(status, code));
   });

@@ -202,7 +202,7 @@ test("every one that was ever kept is still replayed", async () => {
 });
 
 test("every type of event is in a golden journal", () => {
-  const files = ["examples/*/golden/*.json", "test/engine/golden/*.json"].flatMap((pattern) =>
+  const files = ["examples/*/golden/*.json", "test/engine/golden*/*.json"].flatMap((pattern) =>
     globSync(pattern),
   );
   const kept = new Set(

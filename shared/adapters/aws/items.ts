@@ -194,7 +194,7 @@ function headerItem(run: NewRun, created: RunCreated): Item {
     [ATTRIBUTE.nonce]: text(run.nonce),
     [ATTRIBUTE.requestHash]: text(run.requestHash),
     [ATTRIBUTE.workflow]: text(workflow),
-    [ATTRIBUTE.status]: text("pending" satisfies RunStatus),
+    [ATTRIBUTE.status]: text(run.status ?? ("pending" satisfies RunStatus)),
     [ATTRIBUTE.headerSequence]: number(0),
     [ATTRIBUTE.updatedAt]: number(run.createdAt),
     [ATTRIBUTE.dueShard]: text(dueShard(shard)),
@@ -203,6 +203,7 @@ function headerItem(run: NewRun, created: RunCreated): Item {
     [ATTRIBUTE.listKey]: text(listKeyOf(run.createdAt, run.runId)),
     [ttl]: number(expirySeconds(run.expiresAt)),
   };
+  if (run.status === "running") item[ATTRIBUTE.startedAt] = number(run.createdAt);
   if (owner !== undefined) item[ATTRIBUTE.owner] = text(owner);
   if (isStartedUnder(created)) item[ATTRIBUTE.parent] = text(created.parent.runId);
   return withEvents(item, JSON.stringify(rest), HEADER_GROWTH_BYTES);

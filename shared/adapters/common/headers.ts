@@ -39,12 +39,13 @@ export function newHeader(run: NewRun): MadeHeader {
     created,
     createdAt: run.createdAt,
     requestHash: run.requestHash,
-    status: "pending",
+    status: run.status ?? "pending",
     headerSequence: 0,
     dueAt: run.dueAt,
     updatedAt: run.createdAt,
     expiresAt: run.expiresAt,
   };
+  if (run.status === "running") header.startedAt = run.createdAt;
   return { header, text, bytes: headerBytes(run, text), isSplit };
 }
 

@@ -54,8 +54,8 @@ export class Runs {
     this.#byId = store.statement(`SELECT ${COLUMNS} FROM runs WHERE run_id = ?`);
     this.#insert =
       store.statement(`INSERT INTO runs (row, run_id, inc, nonce, created, is_split, bytes, workflow, owner,
-      parent, created_at, request_hash, status, header_sequence, due_at, updated_at, expires_at)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', 0, ?, ?, ?)`);
+      parent, created_at, request_hash, status, started_at, header_sequence, due_at, updated_at, expires_at)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`);
     this.#update =
       store.statement(`UPDATE runs SET status = ?, header_sequence = ?, due_at = ?, updated_at = ?,
       started_at = ?, finished_at = ?, wake_at = ?, stalled = ?, usage = ?, expires_at = ? WHERE row = ?`);
@@ -85,6 +85,8 @@ export class Runs {
       created.parent?.runId ?? null,
       run.createdAt,
       run.requestHash,
+      run.status ?? "pending",
+      run.status === "running" ? run.createdAt : null,
       run.dueAt,
       run.createdAt,
       run.expiresAt,

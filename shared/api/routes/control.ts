@@ -4,6 +4,7 @@ import { checkName, digest } from "../../core/ids.ts";
 import { canonicalJson, type Json, type JsonObject } from "../../core/json.ts";
 import type { RunState } from "../../core/state.ts";
 import { patchState, pause, redrive, requestCancel, resume, sendSignal } from "../../engine/control.ts";
+import { cancelFinally } from "../../engine/drivers/managed.ts";
 import { loadRun, readPayload } from "../../engine/load.ts";
 import { runNotFound } from "../../engine/outside.ts";
 import type { Engine } from "../../engine/settings.ts";
@@ -92,24 +93,37 @@ async function stateOf(engine: Engine, runId: string): Promise<RunState> {
   return run.state;
 }
 
-export const cancelRun = route<undefined, schemas.RequestBody>({
+export const cancelRun = route<undefined, schemas.CancelBody>({
   method: "POST",
   path: "/runs/{runId}/cancel",
   operationId: "cancelRun",
-  summary: "Asks a run to end; its code may clean up first.",
-  body: schemas.requestBody,
+  summary: "Asks a run to end; its code may clean up first. `final` ends one that no code advances.",
+  body: schemas.cancelBody,
   headers: ["Idempotency-Key", "If-Match"],
   answers: {
     202: { description: "Asked for, now or before.", schema: schemas.run, headers: ["ETag"] },
-    200: { description: "What the same key has asked for before.", schema: schemas.run, headers: ["ETag"] },
+    200: {
+      description: "Ended by `final`, or what the same key has asked for before.",
+      schema: schemas.run,
+      headers: ["ETag"],
+    },
   },
-  problems: ["RunNotFound", "RunFinished", "IdempotencyConflict", "StaleRevision", "WriteConflict"],
+  problems: [
+    "RunNotFound",
+    "RunFinished",
+    "WrongDriver",
+    "IdempotencyConflict",
+    "StaleRevision",
+    "WriteConflict",
+  ],
   async handle(engine, request) {
     const runId = request.params.runId!;
     const conditions = conditionsOf(request, "cancel", runId);
+    const { final, ...asked } = request.body ?? {};
+    if (final) return runAnswer(engine, 200, await cancelFinally(engine, runId, { ...asked, ...conditions }));
     const { requestId } = conditions;
     const isRepeat = requestId !== undefined && (await stateOf(engine, runId)).requests.has(requestId);
-    const state = await requestCancel(engine, runId, { ...request.body, ...conditions });
+    const state = await requestCancel(engine, runId, { ...asked, ...conditions });
     return runAnswer(engine, isRepeat ? 200 : 202, state);
   },
 });
@@ -171,7 +185,7 @@ export const patchRunState = route<{ step?: string }, JsonObject>({
   body: jsonObject,
   headers: ["If-Match"],
   answers: { 200: { description: "The run.", schema: schemas.run, headers: ["ETag"] } },
-  problems: ["RunNotFound", "RunFinished", "StaleRevision", "WriteConflict"],
+  problems: ["RunNotFound", "RunFinished", "CancelRequested", "StaleRevision", "WriteConflict"],
   async handle(engine, { params, query, body, ifMatch }) {
     const state = await patchState(engine, params.runId!, { patch: body, step: query.step, ifMatch });
     return runAnswer(engine, 200, state);

@@ -9,7 +9,7 @@ import { cancelled } from "../schemas/runs.ts";
 import { journalPage } from "../views/journal.ts";
 import { operationsPage, signalsPage } from "../views/operations.ts";
 
-async function stateOf(engine: Engine, runId: string): Promise<RunState> {
+export async function stateOf(engine: Engine, runId: string): Promise<RunState> {
   const run = await loadRun(engine, runId, { consistent: true });
   if (run === undefined) throw runNotFound(runId);
   return run.state;

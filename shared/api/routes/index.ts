@@ -4,7 +4,9 @@ import { type Route, route } from "../route.ts";
 import * as control from "./control.ts";
 import * as decisions from "./decisions.ts";
 import * as details from "./details.ts";
+import * as managed from "./managed.ts";
 import * as runs from "./runs.ts";
+import * as workers from "./workers.ts";
 import * as workflows from "./workflows.ts";
 
 const getOpenApi = route({
@@ -32,6 +34,19 @@ export const routes: readonly Route[] = [
   control.resumeRun,
   control.redriveRun,
   control.patchRunState,
+  managed.waitRun,
+  managed.continueRunRoute,
+  managed.finishRunRoute,
+  managed.failRunRoute,
+  managed.putObservation,
+  workers.takeLeaseRoute,
+  workers.releaseLeaseRoute,
+  workers.addStepRoute,
+  workers.updateStepRoute,
+  workers.addItemsRoute,
+  workers.updateItemsRoute,
+  workers.getItems,
+  managed.openGateRoute,
   decisions.getGate,
   decisions.approveGate,
   decisions.rejectGate,

@@ -28,11 +28,8 @@ export async function runAnswer(
   state: RunState,
   options: { header?: Header; headers?: Record<string, string> } = {},
 ): Promise<ApiResponse> {
-  return {
-    status,
-    headers: { etag: `"${state.sequence}"`, ...options.headers },
-    body: await runView(engine, state, options.header),
-  };
+  const body = await runView(engine, state, options.header);
+  return { status, headers: { etag: `"${body.revision}"`, ...options.headers }, body };
 }
 
 const applied = (waitSeconds: number | undefined): Record<string, string> =>
@@ -97,8 +94,9 @@ async function ownStart(
 }
 
 function startRequest(body: schemas.StartBody, idempotencyKey: string | undefined): StartRequest {
-  const { timeout, startAt, parentRunId, signal, driver: _driver, ...rest } = body;
+  const { timeout, startAt, parentRunId, signal, driver, ...rest } = body;
   const request: StartRequest = { ...rest };
+  if (driver === "managed" || driver === "mirrored") request.driver = driver;
   if (idempotencyKey !== undefined) request.idempotencyKey = idempotencyKey;
   if (timeout !== undefined) request.timeoutMs = durationMs(timeout);
   if (startAt !== undefined) request.startAt = msOf(startAt);

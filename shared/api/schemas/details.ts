@@ -68,6 +68,14 @@ export const operation = z.object({
       at: utc,
     })
     .optional(),
+  role: z.string().optional(),
+  position: z.number().optional(),
+  iteration: z.number().int().optional(),
+  canCommit: z.boolean().optional(),
+  markers: json.optional(),
+  context: json.optional(),
+  structuredOutput: json.optional(),
+  sessionKey: z.string().optional(),
 });
 components.add(operation, { id: "Operation" });
 export type OperationView = z.infer<typeof operation>;

@@ -48,7 +48,10 @@ export const startBody = z.strictObject({
   dryRun: z.boolean().optional(),
   timeout: duration.optional(),
   startAt: time.optional(),
-  driver: z.literal("code").optional(),
+  driver: z
+    .enum(["code", "managed", "mirrored"])
+    .optional()
+    .describe("Who advances the run: by default the workflow's own driver."),
   state: jsonObject.optional(),
   step: name.optional(),
   parentRunId: runId.optional(),
@@ -108,6 +111,7 @@ export const run = z.object({
   ...facts,
   residency: z.enum(["resident", "suspended"]),
   generation: z.number().int(),
+  wait: json.optional().describe("What a managed or mirrored run waits for."),
   definition: json.optional(),
   input: json.describe("null where the run has none."),
   output: json.optional().describe("Above 5,250,000 bytes it is {$blob, bytes}."),
@@ -171,6 +175,14 @@ export const requestBody = z
   .strictObject({ reason: prose(PROSE_LENGTH_MAX).optional(), by: prose(OWNER_LENGTH_MAX).optional() })
   .optional();
 export type RequestBody = z.infer<typeof requestBody>;
+export const cancelBody = z
+  .strictObject({
+    reason: prose(PROSE_LENGTH_MAX).optional(),
+    by: prose(OWNER_LENGTH_MAX).optional(),
+    final: z.boolean().optional().describe("Ends a managed or mirrored run."),
+  })
+  .optional();
+export type CancelBody = z.infer<typeof cancelBody>;
 export const redriveBody = z
   .strictObject({
     from: name

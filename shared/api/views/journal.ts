@@ -17,10 +17,22 @@ export interface Page<T> {
   cursor?: string;
 }
 
-const PAYLOADS = ["input", "state", "definition", "payload", "patch", "output"];
-/** The signals that a run took over from the one that it continues: events within an event. */
-const CARRIED = "signals";
-const TIMES = ["startAt", "deadline", "until", "dueAt", "nextAttemptAt"];
+const PAYLOADS = [
+  "input",
+  "state",
+  "definition",
+  "payload",
+  "patch",
+  "output",
+  "wait",
+  "structuredOutput",
+  "markers",
+  "context",
+  "ref",
+];
+/** Parts of an event that have payloads of their own: signals of the run that it continues, items of a step. */
+const LISTS = ["signals", "items"];
+const TIMES = ["startAt", "deadline", "until", "dueAt", "nextAttemptAt", "observedAt"];
 
 export async function journalPage(
   engine: Engine,
@@ -53,15 +65,15 @@ async function fieldsView(fields: object, budget: Budget): Promise<View> {
   for (const [field, value] of Object.entries(fields)) {
     if (PAYLOADS.includes(field)) view[field] = await budget.show(value as Payload);
     else if (TIMES.includes(field)) view[field] = iso(value as number);
-    else if (field === CARRIED) view[field] = await carriedView(value as object[], budget);
+    else if (LISTS.includes(field)) view[field] = await listView(value as object[], budget);
     else view[field] = value;
   }
   return view;
 }
 
-async function carriedView(signals: readonly object[], budget: Budget): Promise<View[]> {
+async function listView(parts: readonly object[], budget: Budget): Promise<View[]> {
   const views: View[] = [];
-  for (const signal of signals) views.push(await fieldsView(signal, budget));
+  for (const part of parts) views.push(await fieldsView(part, budget));
   return views;
 }
 

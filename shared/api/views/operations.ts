@@ -30,7 +30,11 @@ export const operationView = (engine: Engine, operation: Operation): Promise<Ope
   viewOf(operation, new Budget(engine));
 
 async function viewOf(operation: Operation, budget: Budget): Promise<OperationView> {
-  const { startedAt, finishedAt, status, decision } = operation;
+  // All at once: whoever goes on with this run may change the operation while its payloads are read.
+  const { startedAt: askedAt, reported = {}, ...own } = operation;
+  const { finishedAt, status, decision, output, error, childRunId, prompt } = own;
+  const { markers, context, structuredOutput, role, position, iteration, canCommit, sessionKey } = reported;
+  const startedAt = operation.reported === undefined ? askedAt : reported.startedAt;
   return {
     id: operation.id,
     name: operation.name,
@@ -39,19 +43,30 @@ async function viewOf(operation: Operation, budget: Budget): Promise<OperationVi
     status,
     attempts: operation.attempts,
     // A runner that is out of reach uses no retries.
-    retryCount: operation.kind === "turn" ? 0 : operation.attempts - 1,
-    startedAt: iso(startedAt),
+    retryCount: operation.kind === "turn" ? 0 : Math.max(0, operation.attempts - 1),
+    startedAt: isoIf(startedAt),
     finishedAt: isoIf(finishedAt),
-    durationMs: operation.durationMs ?? (finishedAt === undefined ? undefined : finishedAt - startedAt),
+    durationMs: operation.durationMs ?? durationOf(startedAt, finishedAt),
     nextAttemptAt: isoIf(operation.nextAttemptAt),
     wakeAt: finishedAt === undefined ? isoIf(endOf(operation)) : undefined,
-    output: await budget.show(operation.output),
-    error: operation.error ?? (finishedAt === undefined ? operation.attemptError : undefined),
-    childRunId: operation.childRunId,
-    prompt: operation.prompt,
+    error: error ?? (finishedAt === undefined ? operation.attemptError : undefined),
+    childRunId,
+    prompt,
     decision: decision && { ...decision, at: iso(decision.at) },
+    role,
+    position,
+    iteration,
+    canCommit,
+    sessionKey,
+    output: await budget.show(output),
+    markers: await budget.show(markers),
+    context: await budget.show(context),
+    structuredOutput: await budget.show(structuredOutput),
   };
 }
+
+const durationOf = (startedAt: number | undefined, finishedAt: number | undefined): number | undefined =>
+  startedAt === undefined || finishedAt === undefined ? undefined : Math.max(0, finishedAt - startedAt);
 
 /** When a timer ends, or a wait is over if nothing comes: a callback also when its silence is too long. */
 export function endOf({ dueAt, beatBy }: Operation): number | undefined {

@@ -1,9 +1,10 @@
 /** A run as the API shows it: whole from its state, in lists from its header. */
-import type { Json, JsonObject } from "../../core/json.ts";
+import type { Json, JsonObject, Payload } from "../../core/json.ts";
 import { type RunState, statusOf, wakeAtOf } from "../../core/state.ts";
 import { payloadOf, readPayload } from "../../engine/load.ts";
+import { leaseAt } from "../../engine/refusals.ts";
 import type { Engine } from "../../engine/settings.ts";
-import type { Header } from "../../ports/journal.ts";
+import type { Header, RunKey } from "../../ports/journal.ts";
 import { addUsage, noUsage, priceOf } from "../../ports/meter.ts";
 import type { RunSummary, RunView } from "../schemas/runs.ts";
 import { endOf } from "./operations.ts";
@@ -11,12 +12,22 @@ import { Budget, iso, isoIf } from "./payloads.ts";
 
 export async function runView(engine: Engine, state: RunState, header?: Header): Promise<RunView> {
   const { created, finished } = state;
+  // All at once: whoever goes on with this run may change the state while its payloads are read.
+  const facts = factsOf(engine, state, header);
+  const [wait, patches] = [state.driven?.wait, [...state.patches]];
   const budget = new Budget(engine);
   // In this order: the output is inline whenever it may be.
   const output = await budget.show(finished?.output);
   const input = (await budget.show(created.input)) ?? null;
   const definition = await budget.show(created.definition);
-  const published = await stateView(engine, state, budget);
+  const published = await stateView(engine, state, patches, budget);
+  return { ...facts, wait: await budget.show(wait), definition, input, output, state: published };
+}
+
+type Facts = Omit<RunView, "wait" | "definition" | "input" | "output" | "state">;
+
+function factsOf(engine: Engine, state: RunState, header: Header | undefined): Facts {
+  const { created, finished } = state;
   return {
     runId: state.runId,
     workflow: created.workflow,
@@ -28,12 +39,8 @@ export async function runView(engine: Engine, state: RunState, header?: Header):
     revision: state.sequence,
     generation: state.generation,
     ...givenAtStart(created),
-    definition,
     step: state.step,
-    input,
-    output,
     error: finished?.error,
-    state: published,
     waitingFor: waitingFor(state),
     wakeAt: isoIf(wakeAtOf(state)),
     createdAt: iso(state.createdAt),
@@ -43,7 +50,7 @@ export async function runView(engine: Engine, state: RunState, header?: Header):
     cancel: requestView(state.cancel),
     pause: requestView(state.pause),
     continuedTo: state.continuedTo,
-    uncompensated: state.uncompensated.length > 0 ? state.uncompensated : undefined,
+    uncompensated: state.uncompensated.length > 0 ? [...state.uncompensated] : undefined,
     stalled: stalledView(state),
     retryCount: state.retryCount,
     cost: costView(state, header),
@@ -88,7 +95,10 @@ const givenAtStart = (created: RunState["created"]) => ({
 const requestView = (request: { reason?: string; by?: string; at: number } | undefined) =>
   request && { reason: request.reason, by: request.by, at: iso(request.at) };
 
-function residencyOf(engine: Engine, { lease }: RunState): RunView["residency"] {
+function residencyOf(engine: Engine, state: RunState): RunView["residency"] {
+  const { lease, driven } = state;
+  if (driven !== undefined)
+    return leaseAt(state, engine.clock.now()) === undefined ? "suspended" : "resident";
   const isHeld =
     lease !== undefined && lease.until > engine.clock.now() && !engine.settings.isDead(lease.owner);
   return isHeld ? "resident" : "suspended";
@@ -116,19 +126,24 @@ function costView(state: RunState, header: Header | undefined): RunView["cost"] 
 }
 
 /** The published state: its patches, merged shallowly in their order. */
-export async function publishedState(engine: Engine, state: RunState): Promise<JsonObject> {
-  const merged = new Map<string, Json>();
-  for (const patch of state.patches) {
-    const fields = (await readPayload(engine, patch)) as JsonObject;
-    for (const [field, value] of Object.entries(fields)) merged.set(field, value);
+async function merged(engine: Engine, patches: readonly Payload[]): Promise<JsonObject> {
+  const fields = new Map<string, Json>();
+  for (const patch of patches) {
+    const given = (await readPayload(engine, patch)) as JsonObject;
+    for (const [field, value] of Object.entries(given)) fields.set(field, value);
   }
-  return Object.fromEntries(merged);
+  return Object.fromEntries(fields);
 }
 
-async function stateView(engine: Engine, state: RunState, budget: Budget): Promise<RunView["state"]> {
-  const published = await publishedState(engine, state);
-  if (state.patches.every((patch) => "v" in patch) && state.patches.length < 100) return published;
+async function stateView(
+  engine: Engine,
+  key: RunKey,
+  patches: readonly Payload[],
+  budget: Budget,
+): Promise<RunView["state"]> {
+  const published = await merged(engine, patches);
+  if (patches.every((patch) => "v" in patch) && patches.length < 100) return published;
   // Patches that are small each may make a state that is not.
-  const payload = await payloadOf(engine, state, published, JSON.stringify(published));
+  const payload = await payloadOf(engine, key, published, JSON.stringify(published));
   return (await budget.show(payload)) as RunView["state"];
 }
