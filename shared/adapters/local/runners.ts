@@ -93,7 +93,7 @@ export class NetworkRunners implements Runners {
   async #secretOf({ secret }: HttpRunner): Promise<string | undefined> {
     if (secret === undefined) return this.#env[SECRET_VARIABLE];
     if ("env" in secret) return this.#variable(secret);
-    return this.#needed("a secret of Secrets Manager").secret(secret.secretId);
+    return this.#needed("a secret of Secrets Manager").secret(this.#placeOf(secret.secretId));
   }
 
   #post(

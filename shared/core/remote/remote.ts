@@ -16,7 +16,7 @@ export interface FromEnvironment {
 
 /** A secret of AWS Secrets Manager, by name or ARN. */
 export interface FromSecretsManager {
-  secretId: string;
+  secretId: string | FromEnvironment;
 }
 
 interface Common<I> extends Omit<WorkflowOptions<unknown, unknown, I>, "output" | "retry"> {
@@ -95,6 +95,7 @@ function checkPlace(value: string | FromEnvironment, what: string): void {
 function checkSecret(secret: FromEnvironment | FromSecretsManager, where: string): void {
   if (isFromEnvironment(secret)) return;
   const { secretId } = (secret ?? {}) as Partial<FromSecretsManager>;
+  if (isFromEnvironment(secretId)) return;
   if (typeof secretId === "string" && /^[\w/+=.@:-]{1,512}$/.test(secretId)) return;
   throw invalid(
     `the secret ${where} to be { env: "NAME" } or { secretId: "name or ARN" }: never the secret itself, which would be in the code`,

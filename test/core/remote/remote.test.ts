@@ -26,6 +26,8 @@ test("a definition is a workflow with a runner", () => {
       retention: "90 days",
     },
   });
+  const fromStack = { secretId: { env: "SECRET_ARN" } };
+  expect(remote("billing", { url, secret: fromStack }).runner).toMatchObject({ secret: fromStack });
   expect(remote("billing", { lambda: { env: "BILLING" } }).runner).toEqual({ lambda: { env: "BILLING" } });
 });
 
