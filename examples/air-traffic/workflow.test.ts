@@ -2,17 +2,17 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { normalised, replayJournal, type TestHost, testHost } from "stepfold/testing";
+import { type TestHost, testHost } from "stepfold/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { goldenIn, readGolden, withGolden } from "../golden.ts";
+import { keepsItsJournals } from "../triad.ts";
 import { expectedFrom } from "./expected.ts";
 import { dataset } from "./files.ts";
+import { example, goAhead } from "./scenarios.ts";
 import { airTraffic } from "./workflow.ts";
 
 let folder: string;
 let host: TestHost;
 const report = (): string => join(folder, "out", "report.json");
-const goAhead = { by: "ada", publish: true };
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "air-traffic-"));
@@ -171,25 +171,4 @@ describe("air-traffic over the real files", () => {
   });
 });
 
-describe("golden journals of air-traffic", () => {
-  const golden = new URL("golden/", import.meta.url);
-
-  test("v1-published: the journal is still written so", async () => {
-    const airports = join(folder, "airports.csv");
-    const flights = join(folder, "flights.csv");
-    writeFileSync(
-      airports,
-      "iata,name,city,state,country,latitude,longitude\nAAA,A,A,AK,USA,60,-150\nBBB,B,B,AL,USA,33,-86\nCCC,C,C,,USA,,\n",
-    );
-    writeFileSync(flights, "origin,destination,count\nAAA,BBB,3\nBBB,AAA,2\nAAA,CCC,9\n");
-    const runId = await host.start(airTraffic, { report: report(), airports, flights });
-    await host.signal(runId, "go-ahead", goAhead);
-    const file = new URL("v1-published.json", golden);
-    const { recorded, golden: kept } = await withGolden(host, runId, file, { [folder]: "/folder" });
-    expect(normalised(recorded)).toEqual(normalised(kept));
-  });
-
-  for (const file of goldenIn(golden))
-    test(`${file.pathname.split("/").at(-1)} is still replayed`, () =>
-      replayJournal(airTraffic, readGolden(file)));
-});
+keepsItsJournals(example, new URL("golden/", import.meta.url));

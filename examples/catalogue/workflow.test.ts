@@ -1,17 +1,10 @@
-import { everyCrash, type TestHost, testHost } from "stepfold/testing";
+import { everyCrash, testHost } from "stepfold/testing";
 import { expect, test } from "vitest";
 import { keepsItsJournals } from "../triad.ts";
+import { example, files } from "./scenarios.ts";
 import { catalogue, fileImport } from "./workflow.ts";
 
 const workflows = [catalogue, fileImport];
-const file = (name: string, ...lines: string[]) => ({ name, lines });
-const files = [
-  file("a", "kettle;19.90", "pan;25"),
-  file("b", "broken"),
-  file("c", "cup;3.50"),
-  file("d", "pot;8"),
-];
-
 test("imports each file by a run of its own, and tolerates one in four", async () => {
   const host = testHost({ workflows });
   const runId = await host.start(catalogue, files);
@@ -39,12 +32,6 @@ test("cancelling the catalogue cancels the files that are in work", async () => 
   for (const { childRunId } of children) expect((await host.get(childRunId!)).status).toBe("cancelled");
 });
 
-const imported = async (host: TestHost) => {
-  const runId = await host.start(catalogue, files);
-  await host.skip("5m");
-  return runId;
-};
-
 test("whenever the process dies, every file is imported", async () => {
   const { crashes } = await everyCrash({ workflows }, async (host) => {
     const runId = await host.start(catalogue, [files[0]!, files[2]!]);
@@ -54,4 +41,4 @@ test("whenever the process dies, every file is imported", async () => {
   expect(crashes).toBeGreaterThan(40);
 });
 
-keepsItsJournals(catalogue, new URL("golden/", import.meta.url), { "v1-imported": imported }, workflows);
+keepsItsJournals(example, new URL("golden/", import.meta.url));

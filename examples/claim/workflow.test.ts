@@ -3,17 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient, type Run } from "stepfold/client";
-import type { TestHost } from "stepfold/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { serve } from "../../test/host/command.ts";
 import { keepsItsJournals } from "../triad.ts";
-import { answerOnce, freePort, PythonRunner, SECRET } from "./runner.ts";
+import { freePort, PythonRunner, SECRET } from "./runner.ts";
+import { damages, example } from "./scenarios.ts";
 import { claim } from "./workflow.ts";
 
-const damages = [
-  { what: "window", cents: 20_000 },
-  { what: "door", cents: 60_000 },
-];
 let directory: string;
 let runner: PythonRunner;
 
@@ -115,13 +111,4 @@ test("a definition says where its source is, and no more than its callers need",
   expect(JSON.stringify(shown)).not.toMatch(/CLAIM_RUNNER|127\.0\.0\.1/);
 });
 
-const paid = async (host: TestHost) => {
-  host.runner(claim, (turn) => answerOnce(turn, join(directory, "once.jsonl")));
-  const runId = await host.start(claim, { id: "c-1", damages, busy: 1 });
-  await host.skip("15 days");
-  await host.signal(runId, "photos", { plausible: true });
-  await host.skip("1 minute");
-  return runId;
-};
-
-keepsItsJournals(claim, new URL("golden/", import.meta.url), { "v1-paid": paid });
+keepsItsJournals(example, new URL("golden/", import.meta.url));

@@ -1,9 +1,8 @@
-import { everyCrash, type TestHost, testHost } from "stepfold/testing";
+import { everyCrash, testHost } from "stepfold/testing";
 import { expect, test } from "vitest";
 import { keepsItsJournals } from "../triad.ts";
+import { escalated, example, spent } from "./scenarios.ts";
 import { expense } from "./workflow.ts";
-
-const spent = { employee: "Ada", euros: 120 };
 
 test("the manager decides", async () => {
   const host = testHost({ workflows: [expense] });
@@ -30,13 +29,6 @@ test("silence to the end is a no", async () => {
   expect(await host.result(runId)).toEqual({ approved: false, role: null, by: null });
 });
 
-const escalated = async (host: TestHost) => {
-  const runId = await host.start(expense, spent);
-  await host.skip("50h");
-  await host.approve(runId, "director", { by: "Edsger" });
-  return runId;
-};
-
 test("whenever the process dies, the escalation comes and the decision counts", async () => {
   const { crashes } = await everyCrash({ workflows: [expense] }, async (host) => {
     const runId = await escalated(host);
@@ -46,11 +38,4 @@ test("whenever the process dies, the escalation comes and the decision counts", 
   expect(crashes).toBeGreaterThan(15);
 });
 
-keepsItsJournals(expense, new URL("golden/", import.meta.url), {
-  "v1-approved": async (host) => {
-    const runId = await host.start(expense, spent);
-    await host.approve(runId, "manager", { by: "Grace", feedback: "fine" });
-    return runId;
-  },
-  "v1-escalated": escalated,
-});
+keepsItsJournals(example, new URL("golden/", import.meta.url));

@@ -1,19 +1,10 @@
 import { workflow } from "stepfold";
-import { everyCrash, type TestHost, testHost } from "stepfold/testing";
+import { everyCrash, testHost } from "stepfold/testing";
 import { beforeEach, expect, test } from "vitest";
-import { readGolden, withGolden } from "../golden.ts";
 import { keepsItsJournals } from "../triad.ts";
 import { mail, mailbox } from "./post.ts";
+import { ada, before, example } from "./scenarios.ts";
 import { onboarding } from "./workflow.ts";
-
-/** The code as it was before the security briefing. */
-const before = workflow("onboarding", async (run, { person }: { person: string }) => {
-  const send = (what: string) =>
-    run.step(`send ${what}`, ({ idempotencyKey }) => mail(person, what, idempotencyKey));
-  await send("welcome");
-  await run.sleep("settle in", "7 days");
-  await send("survey");
-});
 
 /** The change without the question: what one must not do. */
 const careless = workflow("onboarding", async (run, { person }: { person: string }) => {
@@ -24,8 +15,6 @@ const careless = workflow("onboarding", async (run, { person }: { person: string
   await run.sleep("settle in", "7 days");
   await send("survey");
 });
-
-const ada = { person: "Ada" };
 
 beforeEach(() => mailbox.forget());
 
@@ -54,13 +43,6 @@ test("without the question an old run stalls and says where, and goes on once th
   expect((await host.get(runId)).status).toBe("completed");
 });
 
-const deployedUnderWay = async (host: TestHost) => {
-  const runId = await host.start(before, ada);
-  host.deploy([onboarding]);
-  await host.skip("8 days");
-  return runId;
-};
-
 test("whenever the process dies, before or after the change, each mail is sent once", async () => {
   const { crashes } = await everyCrash({ workflows: [before] }, async (host) => {
     mailbox.forget();
@@ -73,22 +55,4 @@ test("whenever the process dies, before or after the change, each mail is sent o
   expect(crashes).toBeGreaterThan(15);
 });
 
-const golden = new URL("golden/", import.meta.url);
-
-test("a journal that the old code has written is one that the new code can replay", async () => {
-  const host = testHost({ workflows: [before] });
-  const { golden: kept } = await withGolden(
-    host,
-    await deployedUnderWay(host),
-    new URL("v0-old.json", golden),
-  );
-  expect(kept).toEqual(readGolden(new URL("v0-old.json", golden)));
-});
-
-keepsItsJournals(onboarding, golden, {
-  "v1-briefed": async (host) => {
-    const runId = await host.start(onboarding, ada);
-    await host.skip("8 days");
-    return runId;
-  },
-});
+keepsItsJournals(example, new URL("golden/", import.meta.url));

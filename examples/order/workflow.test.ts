@@ -1,8 +1,9 @@
 import { OperationError } from "stepfold";
-import { everyCrash, normalised, replayJournal, type TestHost, testHost } from "stepfold/testing";
+import { everyCrash, type TestHost, testHost } from "stepfold/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { goldenIn, readGolden, withGolden } from "../golden.ts";
+import { keepsItsJournals } from "../triad.ts";
 import { declinedCard, flakyCard, goodCard, openSandbox, type Sandbox } from "./sandbox.ts";
+import { example, orderOf, pay } from "./scenarios.ts";
 import { order } from "./workflow.ts";
 
 let sandbox: Sandbox;
@@ -14,18 +15,6 @@ beforeEach(async () => {
 });
 afterEach(() => sandbox.close());
 
-const orderOf = (card: string) => ({
-  id: "o-1",
-  amountCents: 4_200,
-  card,
-  lines: [{ sku: "kettle", quantity: 1 }],
-  services: sandbox.url,
-});
-
-/** Says, as the bank would, that the money of the only charge has come. */
-const pay = (runId: string, amountCents = 4_200) =>
-  host.signal(runId, "paid", { chargeId: sandbox.charges[0]!.chargeId, amountCents });
-
 const failure = async (runId: string): Promise<OperationError> => {
   const error: unknown = await host.result(runId).catch((thrown: unknown) => thrown);
   if (!(error instanceof OperationError))
@@ -35,13 +24,13 @@ const failure = async (runId: string): Promise<OperationError> => {
 
 describe("order", () => {
   test("charges, waits for the money, cools off, ships", async () => {
-    const runId = await host.start(order, orderOf(goodCard));
+    const runId = await host.start(order, orderOf(goodCard, sandbox));
     expect(await host.get(runId)).toMatchObject({
       status: "waiting",
       state: { phase: "awaiting payment" },
       waitingFor: [{ kind: "signal", name: "paid" }],
     });
-    await pay(runId);
+    await pay(host, runId, sandbox);
     expect(await host.get(runId)).toMatchObject({ status: "sleeping", state: { phase: "cooling off" } });
     expect(sandbox.parcels).toEqual([]);
     await host.skip("71h");
@@ -59,7 +48,7 @@ describe("order", () => {
   });
 
   test("a flaky bank is asked again, and charges once", async () => {
-    const runId = await host.start(order, orderOf(flakyCard));
+    const runId = await host.start(order, orderOf(flakyCard, sandbox));
     await host.skip("1m");
     expect(sandbox.requests.map(({ status }) => status)).toEqual([503, 503, 200]);
     expect(new Set(sandbox.requests.map(({ key }) => key)).size).toBe(1);
@@ -70,7 +59,7 @@ describe("order", () => {
   });
 
   test("a declined card fails the run at the first attempt", async () => {
-    const runId = await host.start(order, orderOf(declinedCard));
+    const runId = await host.start(order, orderOf(declinedCard, sandbox));
     expect((await failure(runId)).details).toMatchObject({
       code: "StepFailed",
       name: "CardDeclined",
@@ -82,7 +71,7 @@ describe("order", () => {
   });
 
   test("money that does not come in time is given back", async () => {
-    const runId = await host.start(order, orderOf(goodCard));
+    const runId = await host.start(order, orderOf(goodCard, sandbox));
     await host.skip("47h");
     expect((await host.get(runId)).status).toBe("waiting");
     await host.skip("1h");
@@ -93,19 +82,19 @@ describe("order", () => {
   });
 
   test("a payment that is none, too small, or another's, ships nothing", async () => {
-    const runId = await host.start(order, orderOf(goodCard));
+    const runId = await host.start(order, orderOf(goodCard, sandbox));
     await host.signal(runId, "paid", "yes");
-    await pay(runId, 4_199);
+    await pay(host, runId, sandbox, 4_199);
     await host.signal(runId, "paid", { chargeId: "charge-of-another", amountCents: 4_200 });
     expect((await host.get(runId)).status).toBe("waiting");
     const dropped = (await host.journal(runId)).filter(({ type }) => type === "SignalRejected");
     expect(dropped).toHaveLength(1);
-    await pay(runId);
+    await pay(host, runId, sandbox);
     expect((await host.get(runId)).status).toBe("sleeping");
   });
 
   test("an order that is none is refused with the paths that are wrong", async () => {
-    const wrong = { ...orderOf("4242"), amountCents: -1 };
+    const wrong = { ...orderOf("4242", sandbox), amountCents: -1 };
     await expect(host.start(order, wrong)).rejects.toMatchObject({
       code: "InvalidInput",
       message: expect.stringMatching(/(?=.*amountCents)(?=.*card)/s),
@@ -113,8 +102,8 @@ describe("order", () => {
   });
 
   test("a cancelled order ships nothing", async () => {
-    const runId = await host.start(order, orderOf(goodCard));
-    await pay(runId);
+    const runId = await host.start(order, orderOf(goodCard, sandbox));
+    await pay(host, runId, sandbox);
     await host.cancel(runId, { reason: "changed my mind", by: "customer" });
     expect(await host.get(runId)).toMatchObject({
       status: "cancelled",
@@ -125,11 +114,11 @@ describe("order", () => {
   });
 
   test("a crash at every rest changes nothing", async () => {
-    const runId = await host.start(order, orderOf(flakyCard));
+    const runId = await host.start(order, orderOf(flakyCard, sandbox));
     host.crash();
     await host.skip("1m");
     host.crash();
-    await pay(runId);
+    await pay(host, runId, sandbox);
     host.crash();
     await host.skip("1 day");
     host.crash();
@@ -140,41 +129,10 @@ describe("order", () => {
   });
 });
 
-describe("golden journals of order", () => {
-  const folder = new URL("golden/", import.meta.url);
-
-  const scenarios: Record<string, (runId: string) => Promise<void>> = {
-    "v1-shipped": async (runId) => {
-      await host.skip("1m");
-      await pay(runId);
-      await host.skip("3 days");
-    },
-    "v1-given-back": () => host.skip("3 days"),
-    "v1-cancelled": async (runId) => {
-      await host.skip("1m");
-      await pay(runId);
-      await host.cancel(runId, { reason: "changed my mind" });
-    },
-  };
-
-  for (const [name, scenario] of Object.entries(scenarios))
-    test(`${name}: the journal is still written so`, async () => {
-      const runId = await host.start(order, orderOf(flakyCard));
-      await scenario(runId);
-      const scrub = { [sandbox.url]: "http://services.example" };
-      const { recorded, golden } = await withGolden(host, runId, new URL(`${name}.json`, folder), scrub);
-      expect(normalised(recorded)).toEqual(normalised(golden));
-    });
-
-  for (const file of goldenIn(folder))
-    test(`${file.pathname.split("/").at(-1)} is still replayed`, () =>
-      replayJournal(order, readGolden(file)));
-});
-
 test("whenever the process dies, an order is charged and shipped once", async () => {
   const { crashes } = await everyCrash({ workflows: [order] }, async (host) => {
     const shop = await openSandbox();
-    const runId = await host.start(order, { ...orderOf(flakyCard), services: shop.url });
+    const runId = await host.start(order, orderOf(flakyCard, shop));
     await host.skip("5m");
     const { chargeId, amountCents } = shop.charges[0]!;
     await host.signal(runId, "paid", { chargeId, amountCents });
@@ -186,3 +144,5 @@ test("whenever the process dies, an order is charged and shipped once", async ()
   });
   expect(crashes).toBeGreaterThan(40);
 });
+
+keepsItsJournals(example, new URL("golden/", import.meta.url));

@@ -1,13 +1,8 @@
-import { everyCrash, type TestHost, testHost } from "stepfold/testing";
+import { everyCrash, testHost } from "stepfold/testing";
 import { expect, test } from "vitest";
 import { keepsItsJournals } from "../triad.ts";
+import { example, sent } from "./scenarios.ts";
 import { parcel } from "./workflow.ts";
-
-const sent = async (host: TestHost) => {
-  const runId = await host.start(parcel, { id: "p-1", grams: 1_200 });
-  await host.skip("53h");
-  return runId;
-};
 
 test("each branch goes on at its own time, and the report has both", async () => {
   const host = testHost({ workflows: [parcel] });
@@ -34,4 +29,4 @@ test("whenever the process dies, the parcel arrives", async () => {
   expect(crashes).toBeGreaterThan(20);
 });
 
-keepsItsJournals(parcel, new URL("golden/", import.meta.url), { "v1-sent": sent });
+keepsItsJournals(example, new URL("golden/", import.meta.url));

@@ -1,6 +1,7 @@
-import { everyCrash, type TestHost, testHost } from "stepfold/testing";
+import { everyCrash, testHost } from "stepfold/testing";
 import { expect, test } from "vitest";
 import { keepsItsJournals } from "../triad.ts";
+import { example, oneSilent } from "./scenarios.ts";
 import { quotes } from "./workflow.ts";
 
 const request = { carriers: ["north", "south", "west"] };
@@ -31,13 +32,6 @@ test("nobody answers", async () => {
   expect(await host.result(runId)).toEqual({ best: null, answered: 0 });
 });
 
-const oneSilent = async (host: TestHost) => {
-  const runId = await host.start(quotes, { carriers: ["north", "south"] });
-  await host.signal(runId, "quote of north", { euros: 30 });
-  await host.skip("2h");
-  return runId;
-};
-
 test("whenever the process dies, the same quote wins", async () => {
   const { crashes } = await everyCrash({ workflows: [quotes] }, async (host) =>
     host.result(await oneSilent(host)),
@@ -45,12 +39,4 @@ test("whenever the process dies, the same quote wins", async () => {
   expect(crashes).toBeGreaterThan(15);
 });
 
-keepsItsJournals(quotes, new URL("golden/", import.meta.url), {
-  "v1-one-silent": (host) => oneSilent(host),
-  "v1-nonsense": async (host) => {
-    const runId = await host.start(quotes, { carriers: ["north"] });
-    await host.signal(runId, "quote of north", "cheap!");
-    await host.signal(runId, "quote of north", { euros: 30 });
-    return runId;
-  },
-});
+keepsItsJournals(example, new URL("golden/", import.meta.url));

@@ -1,6 +1,7 @@
-import { everyCrash, type TestHost, testHost } from "stepfold/testing";
+import { everyCrash, testHost } from "stepfold/testing";
 import { beforeEach, expect, test } from "vitest";
 import { keepsItsJournals } from "../triad.ts";
+import { example, rendered } from "./scenarios.ts";
 import { farm, studio } from "./studio.ts";
 import { render } from "./workflow.ts";
 
@@ -32,12 +33,6 @@ test("gives up after an hour", async () => {
   await expect(host.result(runId)).rejects.toMatchObject({ code: "PollTimeout" });
 });
 
-const rendered = async (host: TestHost) => {
-  const runId = await host.start(render, { scene: "teapot", frames: 3 });
-  await host.skip("10m");
-  return runId;
-};
-
 test("whenever the process dies, the job is submitted once and found", async () => {
   const { crashes } = await everyCrash({ workflows: [render] }, async (host) => {
     studio.forget();
@@ -47,11 +42,4 @@ test("whenever the process dies, the job is submitted once and found", async () 
   expect(crashes).toBeGreaterThan(15);
 });
 
-keepsItsJournals(render, new URL("golden/", import.meta.url), {
-  "v1-rendered": rendered,
-  "v1-gave-up": async (host) => {
-    const runId = await host.start(render, { scene: "epic", frames: 1_000 });
-    await host.skip("1h");
-    return runId;
-  },
-});
+keepsItsJournals(example, new URL("golden/", import.meta.url));

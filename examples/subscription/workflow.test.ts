@@ -1,17 +1,11 @@
-import { everyCrash, type TestHost, testHost } from "stepfold/testing";
+import { everyCrash, testHost } from "stepfold/testing";
 import { beforeEach, expect, test } from "vitest";
 import { keepsItsJournals } from "../triad.ts";
+import { example, nextOf } from "./scenarios.ts";
 import { till } from "./till.ts";
 import { subscription } from "./workflow.ts";
 
 beforeEach(() => till.forget());
-
-/** The run that this one goes on as. */
-async function nextOf(host: TestHost, runId: string): Promise<string> {
-  const end = (await host.journal(runId)).find((event) => event.type === "RunContinued");
-  if (end?.type !== "RunContinued") throw new Error("Expected the run to go on as another.");
-  return end.nextRunId;
-}
 
 test("charges every thirty days until the customer leaves", async () => {
   const host = testHost({ workflows: [subscription] });
@@ -52,18 +46,4 @@ test("whenever the process dies around the turn of the year, every month is char
   expect(crashes).toBeGreaterThan(40);
 });
 
-keepsItsJournals(subscription, new URL("golden/", import.meta.url), {
-  "v1-left": async (host) => {
-    const runId = await host.start(subscription, { customer: "Ada" });
-    await host.skip("31 days");
-    await host.signal(runId, "leave");
-    return runId;
-  },
-  "v1-second-year": async (host) => {
-    const first = await host.start(subscription, { customer: "Ada" });
-    await host.skip("361 days");
-    const second = await nextOf(host, first);
-    await host.signal(second, "leave");
-    return second;
-  },
-});
+keepsItsJournals(example, new URL("golden/", import.meta.url));

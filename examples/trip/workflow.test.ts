@@ -2,6 +2,7 @@ import { everyCrash, testHost } from "stepfold/testing";
 import { beforeEach, expect, test } from "vitest";
 import { keepsItsJournals } from "../triad.ts";
 import { desk } from "./agency.ts";
+import { example } from "./scenarios.ts";
 import { trip } from "./workflow.ts";
 
 beforeEach(() => desk.forget());
@@ -55,16 +56,4 @@ test("whenever the process dies, nothing is booked or given back twice", async (
   expect(crashes).toBeGreaterThan(10);
 });
 
-keepsItsJournals(trip, new URL("golden/", import.meta.url), {
-  "v1-booked": async (host) => {
-    const runId = await host.start(trip, { traveller: "Ada" });
-    await host.skip("1 day");
-    return runId;
-  },
-  "v1-sold-out": (host) => host.start(trip, { traveller: "Ada", soldOut: ["car"] }),
-  "v1-cancelled": async (host) => {
-    const runId = await host.start(trip, { traveller: "Ada" });
-    await host.cancel(runId, { by: "Ada", reason: "rain" });
-    return runId;
-  },
-});
+keepsItsJournals(example, new URL("golden/", import.meta.url));

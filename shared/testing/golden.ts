@@ -9,17 +9,17 @@
  *    after the last of them end as the journal does. It runs no step.
  */
 import { StepfoldError } from "../core/errors.ts";
-import type { Delivery, Entry, EventType } from "../core/events.ts";
+import type { Delivery, Ending, Entry, EventType } from "../core/events.ts";
 import { Execution, type Outcome } from "../core/execution.ts";
 import { fold } from "../core/fold.ts";
-import { childRunId, idempotencyKeyOf } from "../core/ids.ts";
+import { childRunId, idempotencyKeyOf, successorRunId } from "../core/ids.ts";
 import { canonicalJson, type Json, type JsonObject, type Payload } from "../core/json.ts";
 import { LEG_MS } from "../core/limits.ts";
 import { mergedState, replay } from "../core/replay.ts";
 import type { RunState } from "../core/state.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
 import { entriesOf, readPayload } from "../engine/load.ts";
-import type { TestHost } from "./host.ts";
+import type { Ports } from "../engine/parts.ts";
 import { loaded } from "./inspect.ts";
 
 export interface GoldenJournal {
@@ -34,7 +34,7 @@ export interface GoldenJournal {
 
 /** The run's journal, fit to be kept. `scrub` maps texts to what stands for them. */
 export async function recordJournal(
-  host: TestHost,
+  host: { ports: Ports },
   runId: string,
   scrub: Record<string, string> = {},
 ): Promise<GoldenJournal> {
@@ -86,34 +86,45 @@ export async function replayJournal(definition: AnyWorkflow, golden: GoldenJourn
     return output === undefined ? {} : { value: output };
   };
   await replay(execution, state, { outcome, payload });
-  await checkEnd(execution, state, value);
+  await checkEnd(execution, state, { entries: golden.entries, value });
 }
+
+type Value = (of: Payload | undefined) => Promise<Json | undefined>;
 
 async function checkEnd(
   execution: Execution,
   state: RunState,
-  value: (of: Payload | undefined) => Promise<Json | undefined>,
+  { entries, value }: { entries: readonly Entry[]; value: Value },
 ): Promise<void> {
-  const ending = execution.take();
-  const { finished } = state;
-  if (finished === undefined) {
-    if (ending === undefined) return;
-    throw otherEnd(state, "nothing more", ending.type);
+  const command = execution.take();
+  if (state.finished === undefined) {
+    if (command === undefined) return;
+    throw otherEnd(state, "nothing more", command.type);
   }
-  const recorded = {
-    type: `Run${finished.status[0]!.toUpperCase()}${finished.status.slice(1)}`,
-    output: await value(finished.output),
-    error: finished.error,
+  const recorded = entries
+    .flatMap(({ events }) => events)
+    .findLast((event): event is Ending => ENDINGS.has(event.type));
+  const found = command !== undefined && ENDINGS.has(command.type) ? (command as Ending) : undefined;
+  const [expected, got] = [await endText(recorded, value), await endText(found, value)];
+  if (expected === got) return;
+  throw otherEnd(state, expected, found === undefined ? (command?.type ?? "nothing") : got);
+}
+
+const ENDINGS = new Set<EventType>([
+  "RunCompleted",
+  "RunFailed",
+  "RunCancelled",
+  "RunTimedOut",
+  "RunContinued",
+]);
+
+/** An ending with its payload read. */
+async function endText(ending: Ending | undefined, value: Value): Promise<string> {
+  const payloads = {
+    ...(ending?.type === "RunCompleted" ? { output: await value(ending.output) } : {}),
+    ...(ending?.type === "RunContinued" ? { input: await value(ending.input) } : {}),
   };
-  const found = {
-    type: ending?.type ?? "nothing",
-    output: ending?.type === "RunCompleted" ? await value(ending.output) : undefined,
-    error: ending !== undefined && "error" in ending ? ending.error : undefined,
-  };
-  const [expected, got] = [recorded, found].map((end) =>
-    canonicalJson(JSON.parse(JSON.stringify(end)) as Json),
-  );
-  if (expected !== got) throw otherEnd(state, expected!, got!);
+  return canonicalJson(JSON.parse(JSON.stringify({ ...ending, ...payloads })) as Json);
 }
 
 const otherEnd = (state: RunState, expected: string, found: string): StepfoldError =>
@@ -129,10 +140,17 @@ function idsOf(golden: GoldenJournal): [string, string][] {
   const note = (id: string, kind: string): void => void (ids.has(id) || ids.set(id, `<${kind}-${ids.size}>`));
   note(runId, "run");
   note(inc, "inc");
+  note(successorRunId(inc), "next");
   for (const event of golden.entries.flatMap(({ events }) => events)) {
     if ("operation" in event && event.operation !== undefined) {
       note(idempotencyKeyOf(inc, event.operation), "key");
       note(childRunId(inc, event.operation, 0), "child");
+    }
+    if (event.type === "RunCreated") {
+      const { continuedFrom, firstRunId, parent, signals = [] } = event;
+      for (const relative of [continuedFrom, firstRunId, parent?.runId])
+        if (relative !== undefined) note(relative, "relative");
+      for (const { signalId } of signals) note(signalId, "signal");
     }
     if ("signalId" in event) note(event.signalId, "signal");
     if ("requestId" in event && event.requestId !== undefined) note(event.requestId, "request");

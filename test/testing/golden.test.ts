@@ -80,4 +80,22 @@ describe("golden journals", () => {
       code: "NonDeterminism",
     });
   });
+
+  test("a journal that ends by going on as another run is replayed, and its input is looked at", async () => {
+    const counting = (by: number) =>
+      workflow("counting", async (run, count: number): Promise<number> => {
+        await run.step("count", () => count);
+        return count < 2 ? run.continueAsNew(count + by) : count;
+      });
+    const host = testHost({ workflows: [counting(1)] });
+    const golden = await recordJournal(host, await host.start(counting(1), 0));
+    expect(golden.entries.flatMap(({ events }) => events).at(-1)?.type).not.toBe("RunCompleted");
+    await replayJournal(counting(1), golden);
+    await expect(replayJournal(counting(2), golden)).rejects.toMatchObject({
+      code: "NonDeterminism",
+      message: expect.stringMatching(/"RunContinued".*"RunContinued"/),
+    });
+    const ending = workflow("counting", (run, count: number) => run.step("count", () => count));
+    await expect(replayJournal(ending, golden)).rejects.toMatchObject({ code: "NonDeterminism" });
+  });
 });
