@@ -283,6 +283,11 @@ export interface CancelDelivered {
   type: "CancelDelivered";
 }
 /** Every pending operation rejects with `RunTimedOut`. */
+/** The journal is as long as its workflow allows: what is open is cancelled, what was done is undone, the run fails. */
+export interface HistoryLimitReached {
+  type: "HistoryLimitReached";
+  limit: number;
+}
 export interface DeadlineReached {
   type: "DeadlineReached";
 }
@@ -459,7 +464,8 @@ export type Delivery =
   | ConditionTimedOut
   | PatchDelivered
   | CancelDelivered
-  | DeadlineReached;
+  | DeadlineReached
+  | HistoryLimitReached;
 /** An owner's facts about steps that the code never sees. */
 export type Bookkeeping =
   | StepAttemptFailed

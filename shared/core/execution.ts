@@ -100,6 +100,8 @@ export class Execution {
   /** The published state as the code sees it. */
   visible: JsonObject;
   ended = false;
+  /** What was done is being undone. */
+  undoing = false;
   /** Called when a command is issued, or the function ends, outside of a delivery. */
   onIssued: (() => void) | undefined;
   readonly #pending = new Map<string, Pending>();
@@ -110,6 +112,7 @@ export class Execution {
   #taken = 0;
   #interruption: "cancelled" | "timedOut" | undefined;
   #interruptions = 0;
+  #isAbandoned = false;
 
   constructor(definition: AnyWorkflow, options: ExecutionOptions) {
     this.definition = definition;
@@ -143,10 +146,12 @@ export class Execution {
               `the output of workflow ${JSON.stringify(this.definition.name)}`,
             );
       const output = toJson(checked, `the output of workflow ${JSON.stringify(this.definition.name)}`);
+      if (this.#isAbandoned) return;
       const ending = endingOf(this.#interruption, undefined, output);
       if (this.#interruption !== undefined) await this.#compensate();
       this.#end(ending);
     } catch (thrown) {
+      if (this.#isAbandoned) return;
       if (thrown instanceof Continuation && this.#interruption === undefined)
         return this.#end(continued(this.options.inc, thrown.input));
       const error = thrown instanceof Continuation ? undefined : toRunError(thrown);
@@ -158,6 +163,7 @@ export class Execution {
 
   /** Undoes what has completed, last first. What cannot be undone stops nothing else from being undone. */
   async #compensate(): Promise<void> {
+    this.undoing = true;
     this.cancelUnder("");
     for (let done = this.#undoable.pop(); done !== undefined; done = this.#undoable.pop()) {
       const { operation: of, output } = done;
@@ -199,6 +205,9 @@ export class Execution {
         break;
       case "DeadlineReached":
         this.#interrupt("timedOut", runTimedOut());
+        break;
+      case "HistoryLimitReached":
+        this.#abandon(historyLimitExceeded(this.definition.name, event.limit));
         break;
       case "PatchDelivered":
         this.visible = ("value" in outcome ? outcome.value : {}) as JsonObject;
@@ -244,6 +253,14 @@ export class Execution {
     this.#pending.delete(operation);
     this.steps.delete(operation);
     this.waits.delete(operation);
+  }
+
+  /** Ends the run without its code, which might go on for ever if it were told. */
+  #abandon(error: RunError): void {
+    this.ended = true;
+    this.#isAbandoned = true;
+    this.#pending.clear();
+    void this.#compensate().then(() => this.#end({ type: "RunFailed", error }));
   }
 
   #interrupt(how: "cancelled" | "timedOut", error: RunError): void {
@@ -320,6 +337,13 @@ const continued = (inc: string, input: Json | undefined): Ending => ({
   type: "RunContinued",
   nextRunId: successorRunId(inc),
   ...(input === undefined ? {} : { input: { v: input } }),
+});
+
+const historyLimitExceeded = (workflow: string, limit: number): RunError => ({
+  code: "HistoryLimitExceeded",
+  name: "HistoryLimitExceeded",
+  message: `The run's journal has ${limit} entries, the most that the workflow ${JSON.stringify(workflow)} allows (historyLimit). Let it go on as a new run before that, by run.continueAsNew; or raise historyLimit and redrive the run.`,
+  data: { limit },
 });
 
 export const runTimedOut = (): RunError => ({

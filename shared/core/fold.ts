@@ -75,6 +75,7 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     patches: created.state === undefined ? [] : [created.state],
     step: created.step,
     deadlineReached: false,
+    overgrown: false,
     effects: new Map(),
     history: [],
     markers: new Set(),
@@ -380,6 +381,10 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       return remember(state, event, now);
     case "DeadlineReached":
       state.deadlineReached = true;
+      cancelOpen(state);
+      return remember(state, event, now);
+    case "HistoryLimitReached":
+      state.overgrown = true;
       cancelOpen(state);
       return remember(state, event, now);
     case "LateResultRecorded":

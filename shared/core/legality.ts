@@ -56,6 +56,7 @@ export const legality: Record<EventType, readonly Phase[]> = {
   PatchDelivered: owner,
   CancelDelivered: owner,
   DeadlineReached: owner,
+  HistoryLimitReached: owner,
   LateResultRecorded: owner,
   // commands
   StepStarted: owner,

@@ -10,6 +10,9 @@ import type { RunRedriven } from "./events.ts";
 import { refoldTurns } from "./remote/fold.ts";
 import { isFork, isWork, type Operation, type RunState } from "./state.ts";
 
+/** What stops a run from outside of its code. */
+const STOPS = new Set<string>(["CancelDelivered", "DeadlineReached", "HistoryLimitReached"]);
+
 /** Where a redrive begins: `from` names an operation; without it, the one that failed, or where the run was stopped. */
 export function redrivePoint(
   state: RunState,
@@ -25,7 +28,7 @@ export function redrivePoint(
     if ("operation" in event && "name" in event) starts.set(event.operation, index);
     if (event.type === "TurnAnswered" && event.action === "fail" && event.nextAttemptAt === undefined)
       failed = starts.get(event.operation);
-    if (event.type === "CancelDelivered" || event.type === "DeadlineReached") stopped ??= index;
+    if (STOPS.has(event.type)) stopped ??= index;
     if (
       state.operations.get("operation" in event ? event.operation : "")?.status === "failed" &&
       isSettling(state, event)
@@ -52,8 +55,7 @@ export function redrivePoint(
 function beforeChildren(state: RunState, starts: Map<string, number>, cut: number): number {
   let earliest = cut;
   state.history.slice(cut).forEach(({ event }) => {
-    if (event.type !== "ChildSettled" && event.type !== "CancelDelivered" && event.type !== "DeadlineReached")
-      return;
+    if (event.type !== "ChildSettled" && !STOPS.has(event.type)) return;
     for (const { id, kind, status } of state.operations.values()) {
       const isLost =
         kind === "child" && (event.type === "ChildSettled" ? event.operation === id : status === "cancelled");
@@ -107,6 +109,7 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   state.cancel = undefined;
   state.stalled = undefined;
   state.deadlineReached = false;
+  state.overgrown = false;
   state.uncompensated = [];
   state.created = { ...state.created, deadline: undefined };
   state.effects.clear();

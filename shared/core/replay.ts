@@ -85,6 +85,7 @@ async function replayOne(
     case "ConditionTimedOut":
     case "CancelDelivered":
     case "DeadlineReached":
+    case "HistoryLimitReached":
       nothingIssued(execution, `${event.type} of ${"operation" in event ? event.operation : "the run"}`);
       return execution.deliver(event, now, await hydrate.outcome(event));
     default:

@@ -171,6 +171,8 @@ export interface RunState {
   step?: string;
   cancel?: { reason?: string; by?: string; at: number; delivered: boolean };
   deadlineReached: boolean;
+  /** Its journal is as long as its workflow allows, and the run is on its way to fail for it. */
+  overgrown: boolean;
   stalled?: RunStalled & { at: number };
   effects: Map<string, Effect>;
   /** What a replay goes through. Of a run whose code is kept in memory: what that code has not gone through yet. */

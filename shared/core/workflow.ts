@@ -25,6 +25,9 @@ export interface WorkflowOptions<I = unknown, O = unknown, G = unknown> {
   timeout?: Duration;
   /** How long a finished run is kept. Default 30 days. */
   retention?: Duration;
+  /** The most entries that a run's journal may have: at that the run fails, and what it did is undone. Default: any
+   * number. A run that goes on for ever goes on as a new one by `continueAsNew`. */
+  historyLimit?: number;
   /** The default of each step: attempts = `maxRetries` + 1. */
   maxRetries?: number;
   /** The default timeout of each step's attempt. Default 1 minute. */
@@ -87,7 +90,12 @@ export function workflow<I, O>(
 
 function checkOptions(name: string, options: WorkflowOptions): void {
   const where = `of workflow ${JSON.stringify(name)}`;
-  const { version, maxRetries } = options;
+  const { version, maxRetries, historyLimit } = options;
+  if (historyLimit !== undefined && !(Number.isInteger(historyLimit) && historyLimit >= 10))
+    throw new StepfoldError(
+      "InvalidOptions",
+      `Expected historyLimit ${where} to be a whole number from 10, got ${historyLimit}.`,
+    );
   if (version !== undefined && !(Number.isInteger(version) && version >= 1))
     throw new StepfoldError(
       "InvalidOptions",

@@ -386,6 +386,8 @@ export class Leg {
       state.cancel === undefined
     )
       return this.#deliver({ type: "DeadlineReached" }, {});
+    const limit = this.#exceededLimit();
+    if (limit !== undefined) return this.#deliver({ type: "HistoryLimitReached", limit }, {});
     if (
       state.firstUndelivered !== undefined &&
       !this.#draft?.events.some((event) => event.type === "StateSet")
@@ -401,6 +403,15 @@ export class Leg {
     const ended = state.childEnds.keys().next().value;
     if (ended !== undefined) return this.#deliverChild(ended);
     return (await this.#deliverSignal()) || this.#deliverDue(now);
+  }
+
+  /** The workflow's limit, if the journal is as long and the run is not ending anyway. */
+  #exceededLimit(): number | undefined {
+    const { sequence, overgrown, deadlineReached, cancel } = this.#run.state;
+    const { definition, undoing, ended } = this.#execution;
+    const limit = definition.options.historyLimit;
+    if (limit === undefined || sequence < limit) return undefined;
+    return overgrown || deadlineReached || cancel !== undefined || undoing || ended ? undefined : limit;
   }
 
   async #deliver(event: Delivery, outcome: Outcome, bytes?: number): Promise<boolean> {
@@ -562,7 +573,11 @@ export class Leg {
       events.map((event) => ("operation" in event ? state.operations.get(event.operation ?? "") : undefined)),
     );
     const interrupted = events.some(
-      ({ type }) => type === "OperationCancelled" || type === "CancelDelivered" || type === "DeadlineReached",
+      ({ type }) =>
+        type === "OperationCancelled" ||
+        type === "CancelDelivered" ||
+        type === "DeadlineReached" ||
+        type === "HistoryLimitReached",
     );
     if (interrupted || state.finished !== undefined)
       this.#attempts.abort((operation) => state.open.has(operation), "The operation was cancelled.");

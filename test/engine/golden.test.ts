@@ -68,6 +68,10 @@ const workflows = {
       await run.step("clean up", () => "clean");
     }
   }),
+  overgrown: workflow("overgrown", { historyLimit: 10 }, async (run) => {
+    for (let count = 0; ; count++)
+      await run.step("count", () => count, { compensate: count === 0 ? () => "undone" : () => "too" });
+  }),
   redriven: workflow("redriven", async (run) => {
     const kept = await run.step("kept", () => "kept");
     await run.step(
@@ -135,6 +139,7 @@ const scenarios: Record<keyof typeof workflows, (host: TestHost) => Promise<stri
     return runId;
   },
   late: (host) => host.start("late"),
+  overgrown: (host) => host.start("overgrown"),
   "timed-out": async (host) => {
     const runId = await host.start("timed-out");
     await host.skip("3h");
@@ -165,11 +170,13 @@ const scenarios: Record<keyof typeof workflows, (host: TestHost) => Promise<stri
   },
 };
 
+const ENDINGS: Record<string, string> = { "timed-out": "timedOut", overgrown: "failed" };
+
 describe.each(Object.keys(scenarios) as (keyof typeof workflows)[])("%s", (name) => {
   test("the journal is still written so", async () => {
     const host = testHost({ workflows: Object.values(workflows) });
     const runId = await scenarios[name](host);
-    expect((await host.get(runId)).status).toBe(name === "timed-out" ? "timedOut" : "completed");
+    expect((await host.get(runId)).status).toBe(ENDINGS[name] ?? "completed");
     const file = new URL(`v1-${name}.json`, folder);
     const { recorded, golden } = await withGolden(host, runId, file);
     expect(normalised(recorded)).toEqual(normalised(golden));

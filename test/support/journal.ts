@@ -143,6 +143,7 @@ export const settled = (
   operation: string,
 ): RunEvent => ({ type, operation });
 export const cancelDelivered = (): RunEvent => ({ type: "CancelDelivered" });
+export const historyLimitReached = (limit = 10): RunEvent => ({ type: "HistoryLimitReached", limit });
 export const deadlineReached = (): RunEvent => ({ type: "DeadlineReached" });
 
 // ——— commands ———
