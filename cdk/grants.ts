@@ -3,6 +3,7 @@
  * gains has to be added here, and the end-to-end test with IAM enforced tells when it was forgotten.
  */
 import { Stack } from "aws-cdk-lib";
+import type * as events from "aws-cdk-lib/aws-events";
 import * as iam from "aws-cdk-lib/aws-iam";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
@@ -12,6 +13,8 @@ import type { Schedules } from "./schedules.ts";
 import type { Storage } from "./storage.ts";
 
 export interface Resources {
+  /** Where status changes are published. */
+  bus?: events.IEventBus | undefined;
   storage: Storage;
   queues: Queues;
   schedules: Schedules;
@@ -20,8 +23,11 @@ export interface Resources {
 const allow = (actions: string[], resources: string[], conditions?: Record<string, unknown>) =>
   new iam.PolicyStatement({ actions, resources, ...(conditions ? { conditions } : {}) });
 
+const publish = (bus: events.IEventBus | undefined): iam.PolicyStatement[] =>
+  bus === undefined ? [] : [allow(["events:PutEvents"], [bus.eventBusArn])];
+
 /** Starts, reads, changes, lists and removes runs; sends their wakes and signals. */
-export function apiGrants({ storage, queues, schedules }: Resources): iam.PolicyStatement[] {
+export function apiGrants({ bus, storage, queues, schedules }: Resources): iam.PolicyStatement[] {
   return [
     allow(
       [...readAndAppend, "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"],
@@ -35,12 +41,13 @@ export function apiGrants({ storage, queues, schedules }: Resources): iam.Policy
     allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [blobs(storage)]),
     listBlobs(storage),
     ...makeSchedules(schedules),
+    ...publish(bus),
   ];
 }
 
 /** Advances the runs of one group, whose work queue is `own`. Users add what their own code needs. */
 export function advanceGrants(
-  { storage, queues, schedules }: Resources,
+  { bus, storage, queues, schedules }: Resources,
   own: QueuePair = queues.work,
 ): iam.PolicyStatement[] {
   return [
@@ -50,6 +57,7 @@ export function advanceGrants(
     allow(["s3:GetObject", "s3:PutObject"], [blobs(storage)]),
     listBlobs(storage),
     ...makeSchedules(schedules),
+    ...publish(bus),
   ];
 }
 

@@ -9,6 +9,7 @@
 import { CfnOutput, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import type * as apigateway from "aws-cdk-lib/aws-apigatewayv2";
 import type * as dynamodb from "aws-cdk-lib/aws-dynamodb";
+import type * as events from "aws-cdk-lib/aws-events";
 import type * as iam from "aws-cdk-lib/aws-iam";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
@@ -17,8 +18,9 @@ import type * as sns from "aws-cdk-lib/aws-sns";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { SETTINGS_ENVIRONMENT } from "../functions/environment.ts";
-import { environmentOf, GROUPS_ENVIRONMENT } from "../shared/adapters/aws/names.ts";
+import { BUS_ENVIRONMENT, environmentOf, GROUPS_ENVIRONMENT } from "../shared/adapters/aws/names.ts";
 import { StepfoldError } from "../shared/core/errors.ts";
+import type { RunStatus } from "../shared/core/events.ts";
 import { LEG_MS, LEG_MS_MAX, MESSAGE_DELAY_MS_MAX } from "../shared/core/limits.ts";
 import { Alarms } from "./alarms.ts";
 import { type Entries, resolveEntry } from "./bundle.ts";
@@ -62,6 +64,10 @@ export interface StepfoldProps {
   messageDelayMax?: Duration;
   /** How long after a run should have moved by itself the sweep looks at it. Default: 1 minute. */
   sweepAfter?: Duration;
+  /** Where changes of runs' statuses are published, each as one event. Default: nowhere. */
+  bus?: events.IEventBus;
+  /** Which of them are published: each costs what the bus charges for an event. Default: all. */
+  publishedStatuses?: readonly RunStatus[];
 }
 
 export class Stepfold extends Construct {
@@ -99,7 +105,7 @@ export class Stepfold extends Construct {
     const schedules = new Schedules(this, "Schedules", {
       workQueues: queues.works.map(({ queue }) => queue),
     });
-    const resources = { storage, queues, schedules };
+    const resources = { bus: props.bus, storage, queues, schedules };
     const functions = new Functions(this, "Functions", {
       ...resources,
       entries: entriesOf(props.entry, groups),
@@ -109,7 +115,7 @@ export class Stepfold extends Construct {
       memorySize: props.memorySize ?? USERS_MEMORY_MB,
       userEnvironment: props.environment ?? {},
       isolation: props.isolation && isolationOf(this, props.isolation, props.auth ?? "iam"),
-      environment: { ...environment(this, resources), ...timing(props) },
+      environment: { ...environment(this, resources), ...publishing(this, props), ...timing(props) },
     });
     this.#endpoint = new HttpEndpoint(this, "Http", {
       handler: functions.api,
@@ -238,6 +244,12 @@ const legTimeoutsOf = (groups: Groups): Record<string, Duration> =>
       checkedLegTimeout(timeout ?? Duration.millis(LEG_MS), `the timeout of group ${group}`),
     ]),
   );
+
+function publishing(scope: Construct, { bus, publishedStatuses }: StepfoldProps): Record<string, string> {
+  if (bus === undefined) return {};
+  const told = { bus: bus.eventBusArn, ...(publishedStatuses ? { statuses: publishedStatuses } : {}) };
+  return { [BUS_ENVIRONMENT]: Stack.of(scope).toJsonString(told) };
+}
 
 /** Only what was set: the functions' own defaults are the engine's limits. */
 function timing({ legTimeout, messageDelayMax, sweepAfter }: StepfoldProps): Record<string, string> {

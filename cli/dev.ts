@@ -16,6 +16,7 @@ export interface DevOptions {
   port: string;
   data: string;
   backend: "local" | "aws";
+  events?: boolean;
 }
 
 const log = lineLog((line) => process.stderr.write(`${line}\n`));
@@ -28,8 +29,14 @@ export async function dev(entryPath: string | undefined, options: DevOptions): P
   surviveUserCode();
   const entry = await loadEntry(entryPath);
   const owner = `${process.pid}-${crypto.randomUUID()}`;
+  const tell = options.events ? say : undefined;
+  if (options.events && options.backend === "aws")
+    throw new StepfoldError(
+      "InvalidOptions",
+      "Expected --events with --backend local alone: with aws, changes of status go to the bus that STEPFOLD_BUS names.",
+    );
   const backend =
-    options.backend === "aws" ? await awsBackend(process.env) : await localBackend(options.data, owner);
+    options.backend === "aws" ? await awsBackend(process.env) : await localBackend(options.data, owner, tell);
   if (process.stdout.isTTY) announceRuns(backend.ports.journal, say);
   const engine = createEngine(backend.ports, {
     workflows: entry.workflows,

@@ -10,6 +10,7 @@ export const devCommand: Command = new Command("dev")
   .addOption(
     new Option("--backend <backend>", "what keeps the runs").choices(["local", "aws"]).default("local"),
   )
+  .option("--events", "write each change of a run's status to stdout, as EventBridge would get it")
   .action(async (entry: string | undefined, options: DevOptions) => {
     const { dev } = await import("../dev.ts");
     await dev(entry, options);

@@ -11,12 +11,20 @@ export interface Backend {
 }
 
 /** Throws `DataInUse`, `DataTooNew`, `DataUnreadable`. */
-export async function localBackend(dir: string, owner: string): Promise<Backend> {
+export async function localBackend(
+  dir: string,
+  owner: string,
+  tell?: (line: string) => void,
+): Promise<Backend> {
   const [{ localPorts }, { awsAccess }] = await Promise.all([
     import("../../shared/adapters/local/index.ts"),
     import("../../shared/adapters/aws/runners.ts"),
   ]);
-  const { close, ...ports } = await localPorts({ dir, aws: awsAccess(process.env) });
+  const { close, ...ports } = await localPorts({
+    dir,
+    aws: awsAccess(process.env),
+    ...(tell === undefined ? {} : { tell }),
+  });
   // The data is held by one process: whoever else has a lease is gone.
   const settings = { isDead: (other: string) => other !== owner };
   return { ports, settings, receivers: 1, isAlone: true, close };

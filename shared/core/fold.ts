@@ -630,7 +630,7 @@ function finish(
   state.pause = undefined;
   state.phase = "finished";
   state.lease = undefined;
-  state.finished = { status, at: state.at, output, error };
+  state.finished = { status, at: state.at, sequence: state.sequence, output, error };
   const parent = state.created.parent;
   // Whoever waits for a run that continues as another waits for that one. A parent that was only named does not wait.
   if (parent !== undefined && parent.operation !== "" && state.continuedTo === undefined)

@@ -177,7 +177,7 @@ export interface RunState {
   effects: Map<string, Effect>;
   /** What a replay goes through. Of a run whose code is kept in memory: what that code has not gone through yet. */
   history: Happening[];
-  finished?: { status: FinishedStatus; at: number; output?: Payload; error?: RunError };
+  finished?: { status: FinishedStatus; at: number; sequence: number; output?: Payload; error?: RunError };
   retryCount: number;
   usage: Usage;
   /** Read units spent on entries that segments could have held. */

@@ -21,6 +21,7 @@ import {
 } from "../core/limits.ts";
 import { statusOf, wakeAtOf } from "../core/state.ts";
 import type { Projection } from "../ports/journal.ts";
+import { announceEnd } from "./announce.ts";
 import { isActionable } from "./decide.ts";
 import { ClaimOvertaken } from "./draft.ts";
 import { tend } from "./drivers/timers.ts";
@@ -265,6 +266,7 @@ async function closeFinished(engine: Engine, run: Resident): Promise<void> {
   if (header.dueAt === undefined && header.status === status) return;
   for (const effect of state.effects.values())
     if (!run.effectsDone.has(effect.id)) await perform(engine, state, effect);
+  await announceEnd(engine, state);
   // What the effects took: no entry can tell.
   const usage = engine.meter.drain(state.runId);
   await engine.journal.project(header, {

@@ -32,6 +32,7 @@ import {
   type Operation,
   wakeAtOf,
 } from "../core/state.ts";
+import { Announcer } from "./announce.ts";
 import { type Attempt, type AttemptResult, Attempts } from "./attempts.ts";
 import { answered, due, matchSignal } from "./decide.ts";
 import { Draft } from "./draft.ts";
@@ -48,6 +49,7 @@ export class Leg {
   readonly #engine: Engine;
   readonly #run: Resident;
   readonly #attempts: Attempts;
+  readonly #announcer: Announcer;
   readonly #until: number;
   readonly #results: AttemptResult[] = [];
   readonly #passed = new Set<string>();
@@ -68,6 +70,7 @@ export class Leg {
     this.#engine = engine;
     this.#run = run;
     this.#until = engine.clock.now() + engine.settings.legMs;
+    this.#announcer = new Announcer(engine, run.state);
     this.#attempts = new Attempts(engine.clock, engine.log, (result) => {
       if (this.#closed) return;
       this.#results.push(result);
@@ -109,6 +112,7 @@ export class Leg {
       throw error;
     } finally {
       this.#close();
+      await this.#announcer.settled();
     }
   }
 
@@ -310,6 +314,7 @@ export class Leg {
       }
       this.#generation ??= this.#run.state.generation;
       this.#draft = undefined;
+      this.#announcer.stored(this.#run.state);
       await this.#afterStore(draft.events);
       if (this.#run.state.finished !== undefined) return "finished";
       if (this.#run.state.phase === "parked") return this.#handover ? "handedOver" : "parked";

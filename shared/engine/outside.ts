@@ -17,6 +17,7 @@ import type { DrivenEvent } from "../core/events-driven.ts";
 import { EXPIRY_HORIZON_MS, RETENTION_MS } from "../core/limits.ts";
 import { type RunState, statusOf, wakeAtOf } from "../core/state.ts";
 import { addUsage, noUsage } from "../ports/meter.ts";
+import { announce } from "./announce.ts";
 import { usageOfEnd } from "./draft.ts";
 import { followDriven } from "./drivers/header.ts";
 import { catchUp, include, loadRun } from "./load.ts";
@@ -134,6 +135,7 @@ class OutsideAppend {
       events,
     };
     if (this.#isDriven) entry.usage = this.#used(events);
+    const previous = statusOf(state);
     const result = await this.#engine.journal.append(header, entry, header.expiresAt);
     if (!result.stored && !result.own) {
       include(this.#run, result.winner);
@@ -141,6 +143,7 @@ class OutsideAppend {
     }
     include(this.#run, entry);
     this.#engine.residents.active.get(state.runId)?.poke();
+    await announce(this.#engine, state, previous);
     return true;
   }
 

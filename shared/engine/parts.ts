@@ -7,6 +7,7 @@ import type { BlobStore } from "../ports/blobs.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { JournalStore } from "../ports/journal.ts";
 import type { Meter } from "../ports/meter.ts";
+import type { Publisher } from "../ports/publisher.ts";
 import type { Queue } from "../ports/queue.ts";
 import type { Registers } from "../ports/registers.ts";
 import type { Runners } from "../ports/runners.ts";
@@ -20,6 +21,7 @@ export interface Ports {
   blobs: BlobStore;
   runners: Runners;
   registers: Registers;
+  publisher: Publisher;
   clock: Clock;
   meter: Meter;
 }

@@ -4,6 +4,7 @@
  */
 import type { Ports } from "../engine/parts.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Publisher } from "../ports/publisher.ts";
 
 export interface Life {
   isOver: boolean;
@@ -21,6 +22,7 @@ export function mortalPorts(ports: Ports, life: Life): Ports {
     blobs: mortal(ports.blobs, life),
     runners: mortal(ports.runners, life),
     registers: mortal(ports.registers, life),
+    publisher: mortalPublisher(ports.publisher, life),
     clock: mortalClock(ports.clock, life),
     meter: ports.meter,
   };
@@ -47,6 +49,14 @@ function mortal<Port extends object>(port: Port, life: Life): Port {
       };
     },
   });
+}
+
+function mortalPublisher(publisher: Publisher, life: Life): Publisher {
+  const { publish } = mortal<Pick<Publisher, "publish">>(
+    { publish: (changes) => publisher.publish(changes) },
+    life,
+  );
+  return { tells: (status) => publisher.tells(status), publish };
 }
 
 function mortalClock(clock: Clock, life: Life): Clock {

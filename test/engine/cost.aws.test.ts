@@ -52,11 +52,11 @@ it("a 10-step run: 16 write units, one round trip a step, and no read after the 
     return "done";
   });
   const meter = new Meter();
-  const { queue, scheduler, blobs, registers, runners } = memoryPorts();
+  const { queue, scheduler, blobs, registers, publisher, runners } = memoryPorts();
   const journal = new DynamoJournal({ client, table: "runs", clock: systemClock, meter });
   const log = { debug() {}, info() {}, warn() {}, error() {} };
   const engine = createEngine(
-    { journal, queue, scheduler, blobs, registers, runners, clock: systemClock, meter },
+    { journal, queue, scheduler, blobs, registers, publisher, runners, clock: systemClock, meter },
     { workflows: [tenSteps], log, settings: { owner: "test", codeHash: "test" } },
   );
   const { state } = await start(engine, { workflow: "ten-steps" });

@@ -54,6 +54,7 @@ export class Checker {
   readonly #onDue: () => void;
   readonly #onGate: (runId: string, name: string) => void;
   readonly #retentionOf: (workflow: string) => number | undefined;
+  readonly #isPublished: (runId: string, revision: number) => boolean;
   /** Which step an idempotency key stands for. */
   readonly #steps = new Map<string, { run: Watched; operation: string }>();
   /** Told of each event before it is folded. */
@@ -71,12 +72,14 @@ export class Checker {
     onGate: (runId: string, name: string) => void;
     onEvent: (run: Watched, event: RunEvent) => void;
     retentionOf: (workflow: string) => number | undefined;
+    isPublished: (runId: string, revision: number) => boolean;
   }) {
     this.#onViolation = options.onViolation;
     this.#onDue = options.onDue;
     this.#onGate = options.onGate;
     this.#onEvent = options.onEvent;
     this.#retentionOf = options.retentionOf;
+    this.#isPublished = options.isPublished;
   }
 
   violate(invariant: string, runId: string, message: string): void {
@@ -266,9 +269,17 @@ export class Checker {
     if (owed !== undefined) this.violate("J10", key.runId, `It left the due index, but ${owed}`);
   }
 
+  published(runId: string, revision: number): void {
+    const stored = this.runs.get(runId)?.state.sequence ?? -1;
+    if (revision > stored)
+      this.violate("J5", runId, `Its entry ${revision} is published, and only ${stored} are stored`);
+  }
+
   /** What a finished run still has to do. */
   owed(run: Watched): string | undefined {
     const { created, finished, continuedTo } = run.state;
+    if (finished !== undefined && !this.#isPublished(run.key.runId, finished.sequence))
+      return `nobody was told that it is ${finished.status}`;
     if (continuedTo !== undefined) {
       if (!this.runs.has(continuedTo)) return `its successor ${continuedTo} was not started`;
       const { cancel } = run.state;

@@ -50,6 +50,11 @@ describe.each<[string, Defects, { only: string[]; isLossy?: boolean; found: RegE
     { only: ["startOnce", "cancelledFamily"], found: /J8|J6|is not finished/ },
   ],
   [
+    "taking an end that could not be published for published",
+    planted.tellsOnce,
+    { only: ["simple", "plain", "retries"], found: /J10/ },
+  ],
+  [
     "an owner that ignores a newer claim",
     planted.ignoresClaims,
     { only: ["handover", "plain"], found: /J4/ },

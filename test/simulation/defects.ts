@@ -135,7 +135,12 @@ async function effectsOf(process: Process, state: RunState, entry: Entry): Promi
     if (event.type === "ChildStarted")
       await perform(process.engine, state, { id: "", kind: "startChild", command: event });
     if (event.type === "RunCompleted" && parent !== undefined) {
-      const finished = { status: "completed" as const, at: entry.at, output: event.output };
+      const finished = {
+        status: "completed" as const,
+        at: entry.at,
+        sequence: entry.sequence,
+        output: event.output,
+      };
       await perform(process.engine, { ...state, finished }, { id: "", kind: "tellParent", ...parent });
     }
   }
@@ -179,4 +184,15 @@ export const leavesEarly: Defects = {
       });
       return result;
     }),
+};
+
+/** J10: an end that could not be published counts as published. */
+export const tellsOnce: Defects = {
+  ports: (ports) => ({
+    ...ports,
+    publisher: {
+      tells: (status) => ports.publisher.tells(status),
+      publish: (changes) => ports.publisher.publish(changes).catch(() => {}),
+    },
+  }),
 };

@@ -3,6 +3,7 @@ import type { PortsBehind } from "../../shared/adapters/simulated/index.ts";
 import { isOwners } from "../../shared/core/fold.ts";
 import { parseWake } from "../../shared/engine/wake.ts";
 import type { JournalStore } from "../../shared/ports/journal.ts";
+import type { Publisher } from "../../shared/ports/publisher.ts";
 import type { Queue } from "../../shared/ports/queue.ts";
 import type { Checker } from "./checker.ts";
 import type { Process } from "./process.ts";
@@ -47,6 +48,15 @@ export function observedJournal(journal: JournalStore, process: Process, checker
     changed: (runId, after, withinMs) => journal.changed(runId, after, withinMs),
   };
 }
+
+/** Tells the checker what is published. */
+export const observedPublisher = (publisher: Publisher, checker: Checker): Publisher => ({
+  tells: (status) => publisher.tells(status),
+  publish: (changes) => {
+    for (const { runId, revision } of changes) checker.published(runId, revision);
+    return publisher.publish(changes);
+  },
+});
 
 /** Tells the checker which wakes have been sent, those too that the queue has lost. */
 export function observedWakes(ports: PortsBehind, checker: Checker): PortsBehind {

@@ -2,7 +2,14 @@
  * Which faults a history has. Every fault is chosen by the number of its call (or message), and written down: the
  * same seed with the plan that was written down gives the same history, and so does a plan that a test makes up.
  */
-import type { Call, Conduct, Fault, FaultKind, Faults } from "../../shared/adapters/simulated/index.ts";
+import type {
+  Call,
+  Conduct,
+  Fault,
+  FaultKind,
+  Faults,
+  PortName,
+} from "../../shared/adapters/simulated/index.ts";
 import { hashOf, Random } from "./random.ts";
 
 /** How likely each fault is, per call, message or schedule; `budget` bounds them all. */
@@ -118,7 +125,7 @@ export class Plan implements Faults {
     if (fault !== undefined) {
       this.planned.push({ call: number, fault });
       this.#count(fault.kind);
-      if (call.port === "blobs" || call.port === "scheduler") this.#count(`${call.port}Fail`);
+      if (STORES.has(call.port)) this.#count(`${call.port}Fail`);
     }
     return {
       requestMs: this.#latency(),
@@ -157,7 +164,7 @@ export class Plan implements Faults {
   #draw(call: Call): Fault | undefined {
     if (this.spared.has(call.process)) return undefined;
     const { calls, stores, budget } = this.#profile;
-    const isStore = call.port === "blobs" || call.port === "scheduler";
+    const isStore = STORES.has(call.port);
     if (isStore && this.#chance.chance(stores) && this.planned.length < budget)
       return { kind: this.#chance.pick(["failed", "throttled", "crashBefore", "crashAfter"] as const) };
     for (const kind of Object.keys(calls) as FaultKind[]) {
@@ -200,6 +207,9 @@ export class Plan implements Faults {
     return latencyMs > 0 && this.#timing.chance(0.4) ? this.#timing.between(1, latencyMs) : 0;
   }
 }
+
+/** Ports that are called too seldom for faults of any call to find them. */
+const STORES: ReadonlySet<PortName> = new Set(["blobs", "scheduler", "publisher"]);
 
 /** Whether a fault can happen to a call at all. */
 function concerns(kind: FaultKind, { port, method, count = 1 }: Call): boolean {

@@ -9,7 +9,7 @@ import { CLOCK_SKEW_MS } from "../../shared/core/limits.ts";
 import type { AnyWorkflow } from "../../shared/core/workflow.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
 import { definitionsOf } from "./definitions.ts";
-import { observedJournal, observedWakes } from "./observed.ts";
+import { observedJournal, observedPublisher, observedWakes } from "./observed.ts";
 import type { World } from "./world.ts";
 
 /** What may come out of a handler when ports fail or many write to one run. Anything else is a defect. */
@@ -28,7 +28,11 @@ export class Process {
     this.#skewMs = skewMs;
     const { memory, plan, checker, defects } = world;
     this.life = new Life(memory.clock);
-    const behind = { ...memory, journal: observedJournal(memory.journal, this, checker) };
+    const behind = {
+      ...memory,
+      journal: observedJournal(memory.journal, this, checker),
+      publisher: observedPublisher(memory.publisher, checker),
+    };
     const ports = observedWakes(
       simulatedPorts(behind, { process: name, life: this.life, faults: plan, skewMs }),
       checker,

@@ -96,6 +96,7 @@ export class World {
     this.defects = options.defects ?? {};
     this.random = new Random(seed).stream("world");
     this.memory = memoryPorts({ seed: hashOf("ids", seed), visibilityMs: profile.visibilityMs });
+    this.memory.publisher.tellOf(() => true);
     this.plan = new Plan(seed, profile, {
       given: options.plan,
       onCall: (number, { process, port, method, runId }, fault) => {
@@ -113,6 +114,10 @@ export class World {
       onDue: () => this.#host.armSweep(),
       onGate: (runId, name) => void this.attendants.opened(runId, name),
       onEvent: (run, event) => this.remotes.stored(run, event),
+      isPublished: (runId, revision) =>
+        this.memory.publisher.published.some(
+          (change) => change.runId === runId && change.revision === revision,
+        ),
       retentionOf: (workflow) => {
         const retention = retentions.get(workflow);
         return retention === undefined ? undefined : durationMs(retention);

@@ -3,6 +3,7 @@
  * come from the SDK's own variables, `AWS_ENDPOINT_URL_<SERVICE>` and `AWS_ENDPOINT_URL`.
  */
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SQSClient } from "@aws-sdk/client-sqs";
@@ -12,6 +13,7 @@ export interface AwsClients {
   sqs: SQSClient;
   scheduler: SchedulerClient;
   s3: S3Client;
+  eventbridge: EventBridgeClient;
 }
 
 const HTTP_ATTEMPTS_MAX = 3;
@@ -28,6 +30,7 @@ export function createClients(env: Record<string, string | undefined>): AwsClien
     dynamodb: new DynamoDBClient({ ...within(REQUEST_TIMEOUT_MS), ...endpointOf(env, "DYNAMODB") }),
     sqs: new SQSClient({ ...within(POLL_TIMEOUT_MS), ...endpointOf(env, "SQS") }),
     scheduler: new SchedulerClient({ ...within(REQUEST_TIMEOUT_MS), ...endpointOf(env, "SCHEDULER") }),
+    eventbridge: new EventBridgeClient({ ...within(REQUEST_TIMEOUT_MS), ...endpointOf(env, "EVENTBRIDGE") }),
     // An endpoint of one's own seldom has a host name for every bucket.
     s3: new S3Client({ ...within(BLOB_TIMEOUT_MS), ...s3Endpoint, forcePathStyle: "endpoint" in s3Endpoint }),
   };

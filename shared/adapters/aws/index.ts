@@ -3,16 +3,19 @@ import type { BlobStore } from "../../ports/blobs.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { JournalStore } from "../../ports/journal.ts";
 import { Meter } from "../../ports/meter.ts";
+import type { Publisher } from "../../ports/publisher.ts";
 import type { Queue } from "../../ports/queue.ts";
 import type { Registers } from "../../ports/registers.ts";
 import type { Runners } from "../../ports/runners.ts";
 import type { Scheduler } from "../../ports/scheduler.ts";
+import { silence } from "../common/events.ts";
 import { systemClock } from "../local/clock.ts";
 import { NetworkRunners } from "../local/runners.ts";
 import { S3Blobs } from "./blobs.ts";
 import { type AwsClients, createClients } from "./clients.ts";
 import { DynamoJournal } from "./journal.ts";
 import type { AwsConfig } from "./names.ts";
+import { EventBridgePublisher } from "./publisher.ts";
 import { SqsQueue } from "./queue.ts";
 import { DynamoRegisters } from "./registers.ts";
 import { awsAccess } from "./runners.ts";
@@ -25,6 +28,7 @@ export interface AwsPorts {
   blobs: BlobStore;
   runners: Runners;
   registers: Registers;
+  publisher: Publisher;
   clock: Clock;
   meter: Meter;
 }
@@ -52,6 +56,10 @@ export function awsPorts(config: AwsConfig, overrides: AwsOverrides = {}): AwsPo
       meter,
     }),
     registers: new DynamoRegisters({ client: clients.dynamodb, table: config.table, clock, meter }),
+    publisher:
+      config.bus === undefined
+        ? silence
+        : new EventBridgePublisher({ client: clients.eventbridge, ...config.bus, clock }),
     blobs: new S3Blobs({ client: clients.s3, bucket: config.bucket, clock }),
     runners: new NetworkRunners({ env: process.env, aws: awsAccess(process.env), clock }),
     clock,

@@ -5,6 +5,7 @@
  * It touches nothing: `configFromEnvironment` is given the environment.
  */
 import { StepfoldError } from "../../core/errors.ts";
+import type { RunStatus } from "../../core/events.ts";
 
 /** What the adapters need to know of the deployed stack. */
 export interface AwsConfig {
@@ -17,6 +18,15 @@ export interface AwsConfig {
   bucket: string;
   /** The work queue of each worker group beside the default one. */
   groups?: Record<string, GroupConfig>;
+  /** Where status changes are published. Absent, they are not. */
+  bus?: BusConfig;
+}
+
+export interface BusConfig {
+  /** A name or an ARN. */
+  bus: string;
+  /** Which are published: by default all. */
+  statuses?: readonly RunStatus[];
 }
 
 export interface GroupConfig {
@@ -32,11 +42,14 @@ export const ENVIRONMENT = {
   scheduleGroup: "STEPFOLD_SCHEDULE_GROUP",
   scheduleRoleArn: "STEPFOLD_SCHEDULE_ROLE_ARN",
   bucket: "STEPFOLD_BUCKET",
-} as const satisfies Record<Exclude<keyof AwsConfig, "groups">, string>;
+} as const satisfies Record<Exclude<keyof AwsConfig, "groups" | "bus">, string>;
 
 /** Where a function is told of all worker groups, as JSON, and of its own. Absent where there are none. */
 export const GROUPS_ENVIRONMENT = "STEPFOLD_GROUPS";
 export const GROUP_ENVIRONMENT = "STEPFOLD_GROUP";
+
+/** Where a function is told of the bus, as JSON. Absent where nothing is published. */
+export const BUS_ENVIRONMENT = "STEPFOLD_BUS";
 
 type Environment = Record<string, string | undefined>;
 
@@ -44,6 +57,7 @@ type Environment = Record<string, string | undefined>;
 export function environmentOf(config: AwsConfig): Record<string, string> {
   const environment = Object.fromEntries(configKeys().map((key) => [ENVIRONMENT[key], config[key]]));
   if (config.groups !== undefined) environment[GROUPS_ENVIRONMENT] = JSON.stringify(config.groups);
+  if (config.bus !== undefined) environment[BUS_ENVIRONMENT] = JSON.stringify(config.bus);
   return environment;
 }
 
@@ -61,7 +75,12 @@ export function configFromEnvironment(env: Environment): AwsConfig {
   }
   const config = Object.fromEntries(configKeys().map((key) => [key, env[ENVIRONMENT[key]]]));
   const groups = env[GROUPS_ENVIRONMENT];
-  return { ...config, ...(groups ? { groups: JSON.parse(groups) } : {}) } as unknown as AwsConfig;
+  const bus = env[BUS_ENVIRONMENT];
+  return {
+    ...config,
+    ...(groups ? { groups: JSON.parse(groups) } : {}),
+    ...(bus ? { bus: JSON.parse(bus) } : {}),
+  } as unknown as AwsConfig;
 }
 
 export const configKeys = () => Object.keys(ENVIRONMENT) as (keyof typeof ENVIRONMENT)[];

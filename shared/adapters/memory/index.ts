@@ -4,6 +4,7 @@ import { VISIBILITY_MS } from "../common/mailbox.ts";
 import { MemoryBlobs } from "./blobs.ts";
 import { VirtualClock } from "./clock.ts";
 import { MemoryJournal } from "./journal.ts";
+import { MemoryPublisher } from "./publisher.ts";
 import { MemoryQueue } from "./queue.ts";
 import { MemoryRegisters } from "./registers.ts";
 import { MemoryRunners } from "./runners.ts";
@@ -16,6 +17,7 @@ export interface MemoryPorts {
   blobs: MemoryBlobs;
   runners: MemoryRunners;
   registers: MemoryRegisters;
+  publisher: MemoryPublisher;
   clock: VirtualClock;
   meter: Meter;
 }
@@ -34,6 +36,7 @@ export function memoryPorts(
     blobs: new MemoryBlobs(),
     runners: new MemoryRunners(),
     registers: new MemoryRegisters(meter),
+    publisher: new MemoryPublisher(),
     clock,
     meter,
   };

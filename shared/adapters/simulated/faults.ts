@@ -2,7 +2,7 @@
  * What may go wrong at a port. Whoever simulates decides it, call by call; the simulated adapters carry it out.
  */
 
-export type PortName = "journal" | "queue" | "scheduler" | "blobs" | "registers" | "runners";
+export type PortName = "journal" | "queue" | "scheduler" | "blobs" | "publisher" | "registers" | "runners";
 
 /** One call of a port, by one process. */
 export interface Call {

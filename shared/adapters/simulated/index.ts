@@ -7,6 +7,7 @@ import type { BlobStore } from "../../ports/blobs.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { JournalStore } from "../../ports/journal.ts";
 import type { Meter } from "../../ports/meter.ts";
+import type { Publisher } from "../../ports/publisher.ts";
 import type { Queue } from "../../ports/queue.ts";
 import type { Registers } from "../../ports/registers.ts";
 import type { Runners } from "../../ports/runners.ts";
@@ -17,6 +18,7 @@ import { SimulatedClock } from "./clock.ts";
 import type { Faults } from "./faults.ts";
 import { SimulatedJournal } from "./journal.ts";
 import type { Life } from "./life.ts";
+import { SimulatedPublisher } from "./publisher.ts";
 import { SimulatedQueue } from "./queue.ts";
 import { SimulatedRegisters } from "./registers.ts";
 import { SimulatedRunners } from "./runners.ts";
@@ -29,6 +31,7 @@ export interface PortsBehind {
   blobs: BlobStore;
   runners: Runners;
   registers: Registers;
+  publisher: Publisher;
   clock: Clock;
   meter: Meter;
 }
@@ -46,6 +49,7 @@ export function simulatedPorts(
     blobs: new SimulatedBlobs(behind.blobs, caller),
     runners: new SimulatedRunners(behind.runners, caller),
     registers: new SimulatedRegisters(behind.registers, caller),
+    publisher: new SimulatedPublisher(behind.publisher, caller),
     clock: new SimulatedClock(behind.clock, life, options.skewMs),
     meter: behind.meter,
   };

@@ -6,10 +6,12 @@
  *    has the sweep look at it (J6, J7).
  */
 import { isDriven } from "../../core/driven.ts";
+import { toRunError } from "../../core/errors.ts";
 import type { RunCreated } from "../../core/events.ts";
 import { EXPIRY_HORIZON_MS, SWEEP_BACKOFF_MS } from "../../core/limits.ts";
 import { type RunState, statusOf, wakeAtOf } from "../../core/state.ts";
 import type { Header, Projection } from "../../ports/journal.ts";
+import { announceEnd } from "../announce.ts";
 import type { Resident } from "../residents.ts";
 import type { Engine } from "../settings.ts";
 
@@ -23,6 +25,7 @@ export async function followDriven(engine: Engine, run: Resident, wakeAt: number
   const isBehind = statusOf(state) !== header.status || state.steered > header.headerSequence;
   const isOwed = state.finished === undefined ? isEarlier(dueAt, header) : header.dueAt !== undefined;
   if (!isBehind && !isOwed) return;
+  if (state.finished !== undefined && !(await isEndTold(engine, run))) return;
   const projection = projectionOf(state);
   if (state.finished !== undefined) projection.dueAt = null;
   else if (isOwed) projection.dueAt = dueAt;
@@ -30,6 +33,20 @@ export async function followDriven(engine: Engine, run: Resident, wakeAt: number
   else if (isOwed && state.finished === undefined) await engine.journal.reschedule(header, { dueAt });
   // An end has counted itself.
   if (state.finished !== undefined) engine.meter.drain(state.runId);
+}
+
+/** An end that could not be published leaves the header behind: the sweep comes soon, and does both (J10). */
+async function isEndTold(engine: Engine, { state, header }: Resident): Promise<boolean> {
+  try {
+    await announceEnd(engine, state);
+    return true;
+  } catch (error) {
+    const told = { runId: state.runId, error: toRunError(error, "Error") };
+    engine.log.warn("The end of a run was not published; the sweep tries again.", told);
+    const dueAt = engine.clock.now() + engine.settings.sweepAfterMs;
+    await engine.journal.reschedule(header, { dueAt });
+    return false;
+  }
 }
 
 /** When the sweep should look at a driven run. */

@@ -1,4 +1,5 @@
 import { DescribeTableCommand, DescribeTimeToLiveCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { S3Client } from "@aws-sdk/client-s3";
 import { CreateScheduleGroupCommand, SchedulerClient } from "@aws-sdk/client-scheduler";
 import { GetQueueAttributesCommand, GetQueueUrlCommand, SQSClient } from "@aws-sdk/client-sqs";
@@ -23,7 +24,9 @@ const clock = instantClock();
 beforeAll(async () => {
   [dynoxide, fauxqs] = await Promise.all([startDynoxide(), startFauxqs()]);
   const dynamodb = new DynamoDBClient({ ...region, endpoint: dynoxide.endpoint });
-  clients = { dynamodb, sqs: fauxqs.sqs, s3: fauxqs.s3, scheduler: new SchedulerClient(region) };
+  const eventbridge = new EventBridgeClient(region);
+  const scheduler = new SchedulerClient(region);
+  clients = { dynamodb, sqs: fauxqs.sqs, s3: fauxqs.s3, scheduler, eventbridge };
 });
 afterAll(async () => {
   clients.dynamodb.destroy();
