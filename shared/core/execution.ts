@@ -102,6 +102,8 @@ export class Execution {
   ended = false;
   /** What was done is being undone. */
   undoing = false;
+  /** What its driver keeps in memory, beside what users' code does. */
+  heldBytes = 0;
   /** Called when a command is issued, or the function ends, outside of a delivery. */
   onIssued: (() => void) | undefined;
   readonly #pending = new Map<string, Pending>();

@@ -78,9 +78,16 @@ export class Residents {
   }
 }
 
+const EVENT_BYTES = 500;
+
 /** About how much memory it takes, in things that each take some hundred bytes. */
-const eventsIn = ({ state }: Resident): number =>
-  1 + state.operations.size + state.signals.size + state.history.length + state.patches.length;
+const eventsIn = ({ state, execution }: Resident): number =>
+  1 +
+  state.operations.size +
+  state.signals.size +
+  state.history.length +
+  state.patches.length +
+  Math.ceil((execution?.heldBytes ?? 0) / EVENT_BYTES);
 
 /** Lets go of what only a replay would need: the code has been told. */
 export function letGo(run: Resident, settled: Iterable<Operation | undefined>): void {

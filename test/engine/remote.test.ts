@@ -1,8 +1,12 @@
 /** Remote workflows: what their runner is asked, and what its answers come to. */
 import { describe, expect, test } from "vitest";
+import { memoryPorts } from "../../shared/adapters/memory/index.ts";
 import type { TurnAction, TurnRequest } from "../../shared/core/remote/protocol.ts";
 import { remote } from "../../shared/core/remote/remote.ts";
 import { workflow } from "../../shared/core/workflow.ts";
+import { advance } from "../../shared/engine/advance.ts";
+import { start } from "../../shared/engine/control.ts";
+import { createEngine } from "../../shared/engine/settings.ts";
 import { everyCrash, type ScriptedRunner, type TestHost, testHost } from "../../shared/testing/index.ts";
 
 const billing = remote("billing", { url: "http://runner.test/turn" });
@@ -146,6 +150,26 @@ describe("a remote run", () => {
     expect(await host.result(runId)).toBe(`${large}!`);
     expect(turns[1]?.completed_steps[0]?.output).toBe(large);
     expect(host.ports.blobs.keys()).toHaveLength(2);
+  });
+
+  test("is kept in memory while it waits, counted by what its reports hold", async () => {
+    const eventsOf = async (outputBytes: number): Promise<number> => {
+      const ports = memoryPorts();
+      const log = { debug() {}, info() {}, warn() {}, error() {} };
+      const settings = { owner: "test", codeHash: "test" };
+      const engine = createEngine(ports, { workflows: [billing], log, settings });
+      ports.runners.script("billing", ({ completed_steps: steps }) =>
+        steps.length === 0
+          ? complete("read", "x".repeat(outputBytes))
+          : { action: "wait_event", event: "go" },
+      );
+      await start(engine, { workflow: "billing" });
+      const [wake] = await ports.queue.receive("work", { max: 1, waitMs: 0 });
+      await advance(engine, wake!.body);
+      expect(engine.residents.size.runs).toBe(1);
+      return engine.residents.size.events;
+    };
+    expect((await eventsOf(500_000)) - (await eventsOf(0))).toBe(1_000);
   });
 
   test("is a child like any other", async () => {

@@ -70,6 +70,11 @@ export class RemoteRun {
     return { policy, timeoutMs: checkStepTimeout(durationMs(stepTimeout), legMs, "of a turn") };
   }
 
+  /** A suspended run that holds much is not kept in memory for long. */
+  hold(bytes: number): void {
+    this.#execution.heldBytes += bytes;
+  }
+
   sleep(ms: number): Promise<void> {
     return this.#run.sleep("sleep", `${ms} ms`);
   }
@@ -183,7 +188,9 @@ class Driver {
   }
 
   #report(report: StepReport): void {
-    this.#reports.push(JSON.stringify(report));
+    const text = JSON.stringify(report);
+    this.#reports.push(text);
+    this.#run.hold(text.length);
   }
 
   #body(): string {
