@@ -118,17 +118,18 @@ const pathParameters = (path: string): Schema[] =>
 
 function queryParameters(query: z.ZodType | undefined): Schema[] {
   if (query === undefined) return [];
-  const { properties = {} } = schemaOf(query) as { properties?: Record<string, Schema> };
+  const { properties = {}, required = [] } = schemaOf(query) as {
+    properties?: Record<string, Schema>;
+    required?: string[];
+  };
   return Object.entries(properties).map(([name, { description, ...schema }]) => ({
     name,
     in: "query",
-    required: false,
+    required: required.includes(name) && schema.default === undefined,
     ...(description === undefined ? {} : { description }),
     schema,
   }));
 }
-
-const MANDATORY: readonly RouteHeader[] = ["Stepfold-Generation"];
 
 const HEADERS: Record<RouteHeader, { description: string; schema: Schema }> = {
   "If-Match": {
@@ -140,7 +141,8 @@ const HEADERS: Record<RouteHeader, { description: string; schema: Schema }> = {
     schema: { type: "string", minLength: 1, maxLength: 255 },
   },
   "Stepfold-Generation": {
-    description: "The generation of the worker's lease: under another one nothing is written.",
+    description:
+      "Mandatory, 428 without it: the generation of the worker's lease. Under another one nothing is written.",
     schema: { type: "string", pattern: "^[0-9]{1,15}$" },
   },
   Prefer: {
@@ -149,8 +151,9 @@ const HEADERS: Record<RouteHeader, { description: string; schema: Schema }> = {
   },
 };
 
+/** None is said to be required: what is mandatory has a status of its own (428), and no schema is broken. */
 const headerParameters = (headers: readonly RouteHeader[] = []): Schema[] =>
-  headers.map((name) => ({ name, in: "header", required: MANDATORY.includes(name), ...HEADERS[name] }));
+  headers.map((name) => ({ name, in: "header", required: false, ...HEADERS[name] }));
 
 const answersOf = (route: Route, links: Schema): Record<string, Schema> =>
   Object.fromEntries(

@@ -69,9 +69,17 @@ export const openGateBody = z.strictObject({
 export type OpenGateBody = z.infer<typeof openGateBody>;
 
 const token = text(TEXT_LENGTH_MAX).min(1);
+
+/** The document shows the plain forms: no pattern can tell every text of up to a day. */
+const TTL_PATTERN =
+  "^([1-9][0-9]{0,3} ?(ms|s|seconds?)|[1-9][0-9]{0,2} ?(m|minutes?)|([1-9]|1[0-9]|2[0-4]) ?(h|hours?)|1 ?(d|days?))$";
+const ttl = z.union([
+  z.number().meta({ minimum: 0.001, maximum: 86_400 }),
+  z.string().meta({ pattern: TTL_PATTERN }),
+]);
 export const leaseBody = z.strictObject({
   token: token.describe("The worker's own: who has it holds the lease."),
-  ttl: duration,
+  ttl: ttl.describe(`A duration above 0 and up to a day, such as "30s" or "2 h".`),
 });
 export type LeaseBody = z.infer<typeof leaseBody>;
 export const leaseQuery = z.strictObject({ token });
