@@ -74,6 +74,17 @@ test("are started like any other, and show what their runner reported", async ()
   expect(JSON.stringify(items)).not.toMatch(/hunter2|secret-path|BILLING_SECRET/);
 });
 
+test("are started with their own driver, or without one", async () => {
+  const { ask } = aRemoteWorld();
+  const startWith = (driver: string) => ask("POST", "/runs", { body: { workflow: "billing", driver } });
+  expect((await startWith("remote")).status).toBe(201);
+  expect(await startWith("code")).toMatchObject({
+    status: 409,
+    body: { code: "WrongDriver", expected: ["remote"] },
+  });
+  expect((await startWith("elsewhere")).status).toBe(422);
+});
+
 test("while their runner is out of reach, show that they sleep, why, and until when", async () => {
   const { ask, runs } = aRemoteWorld();
   runs.runner(billing, () => {

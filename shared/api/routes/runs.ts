@@ -58,6 +58,7 @@ export const startRun = route<undefined, schemas.StartBody>({
   problems: [
     "WorkflowNotFound",
     "IdempotencyConflict",
+    "WrongDriver",
     "RunFinished",
     "InvalidDuration",
     "InvalidName",
@@ -67,6 +68,7 @@ export const startRun = route<undefined, schemas.StartBody>({
   ],
   async handle(engine, { body, idempotencyKey, waitSeconds, caller }) {
     const own = caller === undefined ? body : await ownStart(engine, body, caller);
+    checkDriver(engine, own);
     const { created, state } = await start(engine, startRequest(own, idempotencyKey));
     const run = waitSeconds === undefined ? { state } : await untilFinished(engine, { state }, waitSeconds);
     return runAnswer(engine, created ? 201 : 200, run.state, {
@@ -91,6 +93,19 @@ async function ownStart(
     );
   if (body.parentRunId !== undefined) await checkOwner(engine, body.parentRunId, owner);
   return { ...body, owner };
+}
+
+/** Who advances a workflow's runs is the workflow's own matter: a request may only agree. */
+function checkDriver({ registry }: Engine, { workflow, version, driver }: schemas.StartBody): void {
+  if (driver !== "code" && driver !== "remote") return;
+  const definition = registry.find(workflow, version);
+  const own = definition?.driver ?? "code";
+  if (definition === undefined || own === driver) return;
+  throw new StepfoldError(
+    "WrongDriver",
+    `Expected the driver of workflow ${JSON.stringify(workflow)}, which is ${own}, got ${driver}. Leave it out.`,
+    { workflow, driver, expected: [own] },
+  );
 }
 
 function startRequest(body: schemas.StartBody, idempotencyKey: string | undefined): StartRequest {

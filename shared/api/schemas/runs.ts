@@ -49,7 +49,7 @@ export const startBody = z.strictObject({
   timeout: duration.optional(),
   startAt: time.optional(),
   driver: z
-    .enum(["code", "managed", "mirrored"])
+    .enum(["code", "remote", "managed", "mirrored"])
     .optional()
     .describe("Who advances the run: by default the workflow's own driver."),
   state: jsonObject.optional(),
