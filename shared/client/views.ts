@@ -78,6 +78,7 @@ export interface OperationView {
     | "condition"
     | "child"
     | "map"
+    | "item"
     | "all"
     | "any"
     | "race"

@@ -63,11 +63,26 @@ export interface PollOptions {
   timeout?: Duration;
 }
 
+/** A map over more than 100 items, or one with `batch` or `checkpoint`, is spread over child runs. */
 export interface MapOptions {
-  /** Items in work at once. Default: all. */
+  /** Items in work at once, over all child runs. Default: all. */
   concurrency?: number;
   /** Failed items that are no failure: a count, or a share such as `"5%"`. Default 0. Their results are `null`. */
   tolerate?: number | `${number}%`;
+  /** Items a child run, up to 1,000. Default 100. */
+  batch?: number;
+  /** How many finished steps a child run stores in one write: cheaper, but a crash does so many again. Default 1. */
+  checkpoint?: number;
+  /** `"counts"`: results are not kept, the answer is how many items completed and failed. Default `"inline"`. */
+  result?: "inline" | "counts";
+}
+
+export type MapResult<R, O> = O extends { result: "counts" } ? MapCounts : R[];
+
+/** What a map answers whose results are not kept. */
+export interface MapCounts {
+  completed: number;
+  failed: number;
 }
 
 export interface SignalOptions<T> {
@@ -136,12 +151,12 @@ export interface RunContext {
     options?: PollOptions,
   ): Promise<Exclude<T, undefined | false>>;
   /** `work` over each item, each in a scope of its own; results in order. Fails with `ToleranceExceeded`. */
-  map<T, R>(
+  map<T, R, O extends MapOptions = MapOptions>(
     name: string,
     items: readonly T[],
     work: (run: RunContext, item: T, index: number) => R | Promise<R>,
-    options?: MapOptions,
-  ): Promise<R[]>;
+    options?: O,
+  ): Promise<MapResult<R, O>>;
   /** Ends this run `completed` and goes on as another with a fresh journal. Never returns. */
   continueAsNew(input?: unknown): never;
   /** Whether this run began after the code had this gate: lets old runs keep what they have done. */

@@ -44,10 +44,48 @@ export interface RunCreated {
   definitionHash?: string;
   definition?: Payload;
   parent?: { runId: string; operation: string };
+  /** A part of another run's map: it has no input, its items come from replaying that run. */
+  node?: MapNode;
   /** The run that continued as this one, the first of the chain, and the signals that it had not consumed. */
   continuedFrom?: string;
   firstRunId?: string;
   signals?: SignalReceived[];
+}
+
+/** How a map is spread over a tree of runs: decided once, and kept (R2). */
+export interface MapTree {
+  count: number;
+  /** Of the items: code that would map others on replay is refused. */
+  digest: string;
+  /** Items a leaf. */
+  batch: number;
+  /** Children a node. */
+  fanOut: number;
+  tolerated: number;
+  concurrency?: number;
+  /** Results that a leaf stores together. */
+  checkpoint?: number;
+  /** Results are counted, not kept. */
+  counts?: boolean;
+}
+/** Items `from` up to, and without, `to`; `concurrency` is this part's share. */
+export interface MapPart {
+  from: number;
+  to: number;
+  concurrency?: number;
+}
+/** What a run of a map's tree works on. The mapping run, replayed up to `sequence`, has the items and their code. */
+export interface MapNode extends MapPart {
+  name: string;
+  /** The run that maps, where that is not the parent. */
+  mapper?: string;
+  /** Of the run that maps: its incarnation, the map's operation, and the entry in which it began. */
+  inc: string;
+  operation: string;
+  sequence: number;
+  tree: MapTree;
+  /** The parent's redrives when it was started. */
+  round?: number;
 }
 
 // ——— outside ———
@@ -76,6 +114,8 @@ export interface ChildFinished {
   status: FinishedStatus;
   output?: Payload;
   error?: RunError;
+  /** Of a node of a map: its items that failed. */
+  failedItems?: number;
 }
 
 /** A gate's decision: the first one counts. */
@@ -110,12 +150,15 @@ export interface PauseRequested {
   requestId: string;
   reason?: string;
   by?: string;
+  /** From a parent: its entry that asked. What is older than the last such is void. */
+  order?: number;
 }
 export interface ResumeRequested {
   type: "ResumeRequested";
   requestId: string;
   reason?: string;
   by?: string;
+  order?: number;
 }
 /** A finished run goes on: its history is cut before `cut`, and steps completed after that keep their results,
  * but for those in `again`. */
@@ -126,6 +169,8 @@ export interface RunRedriven {
   from?: string;
   keep: boolean;
   again: string[];
+  /** Of a node of a map: its parent's redrives. */
+  round?: number;
 }
 
 // ——— leg ———
@@ -231,6 +276,11 @@ export interface SignalTimedOut {
 }
 export interface ChildSettled {
   type: "ChildSettled";
+  operation: string;
+}
+/** A redriven map takes an item's result from before. */
+export interface ItemKept {
+  type: "ItemKept";
   operation: string;
 }
 export interface GateSettled {
@@ -342,6 +392,8 @@ export interface ChildStarted {
   childRunId: string;
   input?: Payload;
   detached?: boolean;
+  /** A part of a map's items. */
+  node?: MapPart;
 }
 export interface BranchesStarted {
   type: "BranchesStarted";
@@ -350,6 +402,23 @@ export interface BranchesStarted {
   parent?: string;
   kind: "all" | "any" | "race" | "map";
   branches: string[];
+  /** The items are worked on by child runs. */
+  tree?: MapTree;
+}
+/** In a leaf of a map's tree: an item's callback is called. */
+export interface ItemStarted {
+  type: "ItemStarted";
+  operation: string;
+  name: string;
+  parent: string;
+}
+/** Its result; `of` names the item's operation whose output it is. */
+export interface ItemSettled {
+  type: "ItemSettled";
+  operation: string;
+  output?: Payload;
+  of?: string;
+  error?: RunError;
 }
 export interface BranchesSettled {
   type: "BranchesSettled";
@@ -457,6 +526,7 @@ export type Delivery =
   | SignalDelivered
   | SignalTimedOut
   | ChildSettled
+  | ItemKept
   | GateSettled
   | GateTimedOut
   | CallbackSettled
@@ -489,6 +559,8 @@ export type Command =
   | PatchMarked
   | BranchesStarted
   | BranchesSettled
+  | ItemStarted
+  | ItemSettled
   | OperationCancelled
   | StateSet
   | Ending;

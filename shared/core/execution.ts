@@ -9,11 +9,12 @@
  * It knows no journal, no clock and no ports; `context.ts` is what user code sees of it.
  */
 import type { Log, RunContext, StepContext } from "./context.ts";
+import { Continuation, continued, endingOf, historyLimitExceeded, runTimedOut } from "./endings.ts";
 import { OperationError, type RunError, StepfoldError, toRunError } from "./errors.ts";
-import type { Command, Delivery, Ending } from "./events.ts";
-import { successorRunId } from "./ids.ts";
+import type { Command, Delivery, Ending, MapNode, MapTree } from "./events.ts";
 import type { Json, JsonObject } from "./json.ts";
-import { toJson } from "./json.ts";
+import { copyOf, toJson } from "./json.ts";
+import { type MapLimits, type MapSite, workNode } from "./maps.ts";
 import { type Ask, RemoteRun } from "./remote/driver.ts";
 import type { RetryPolicy } from "./retry.ts";
 import { ScopedRun } from "./run.ts";
@@ -42,15 +43,6 @@ export interface Compensation {
   timeoutMs: number;
 }
 
-/** Thrown through user code by `continueAsNew`. */
-export class Continuation extends Error {
-  readonly input: Json | undefined;
-  constructor(input: Json | undefined) {
-    super("The run goes on as another: let this pass.");
-    this.input = input;
-  }
-}
-
 /** What decides which signal a wait takes. */
 export interface SignalWait {
   name: string;
@@ -71,6 +63,13 @@ export interface ExecutionOptions {
   log: Log;
   /** Asks the runner of a remote workflow. Not needed where nothing new is asked: in a mere replay. */
   ask?: Ask;
+  mapLimits?: MapLimits;
+  /** How a map that the journal holds was spread; undefined for one that it does not hold. */
+  recordedMap?: (operation: string) => MapTree | "inLeg" | undefined;
+  /** Whether an item has its result from before a redrive. */
+  isKept?: (operation: string) => boolean;
+  /** The run is a node of a map's tree; a leaf has the map's site. */
+  node?: { node: MapNode; site?: MapSite };
 }
 
 /** What a settled operation hands to the code. */
@@ -87,6 +86,10 @@ export class Execution {
   readonly options: ExecutionOptions;
   readonly steps = new Map<string, StepWork>();
   readonly waits = new Map<string, SignalWait>();
+  /** Maps that are spread over other runs, by operation. */
+  readonly sites = new Map<string, MapSite>();
+  /** Replayed only for one of its maps: it takes no more operations. */
+  frozen = false;
   /** By step; what has completed is in `#undoable`, in order. */
   readonly compensations = new Map<string, Compensation>();
   readonly #undoable: { operation: string; output: Json | undefined }[] = [];
@@ -119,7 +122,7 @@ export class Execution {
   constructor(definition: AnyWorkflow, options: ExecutionOptions) {
     this.definition = definition;
     this.options = options;
-    this.visible = options.state;
+    this.visible = options.node?.site?.state ?? options.state;
   }
 
   /** Calls the workflow function. */
@@ -136,18 +139,11 @@ export class Execution {
   }
 
   async #call(run: RunContext): Promise<void> {
-    const { handler, options } = this.definition;
     try {
-      const returned: unknown = await handler(run, copyOf(this.options.input));
-      const checked =
-        options.output === undefined
-          ? returned
-          : await validate(
-              options.output as Schema,
-              returned,
-              `the output of workflow ${JSON.stringify(this.definition.name)}`,
-            );
-      const output = toJson(checked, `the output of workflow ${JSON.stringify(this.definition.name)}`);
+      const output = toJson(
+        await this.#returned(run),
+        `the output of workflow ${JSON.stringify(this.definition.name)}`,
+      );
       if (this.#isAbandoned) return;
       const ending = endingOf(this.#interruption, undefined, output);
       if (this.#interruption !== undefined) await this.#compensate();
@@ -161,6 +157,17 @@ export class Execution {
       await this.#compensate();
       this.#end(ending);
     }
+  }
+
+  async #returned(run: RunContext): Promise<unknown> {
+    const { node } = this.options;
+    if (node !== undefined)
+      return workNode(this, node.node, node.site, (scope) => new ScopedRun(this, scope));
+    const { handler, options, name } = this.definition;
+    const returned: unknown = await handler(run, copyOf(this.options.input));
+    return options.output === undefined
+      ? returned
+      : validate(options.output as Schema, returned, `the output of workflow ${JSON.stringify(name)}`);
   }
 
   /** Undoes what has completed, last first. What cannot be undone stops nothing else from being undone. */
@@ -229,6 +236,7 @@ export class Execution {
   patched(name: string): boolean {
     const known = this.#patched.get(name);
     if (known !== undefined) return known;
+    this.refuseIfFrozen(`the version gate ${JSON.stringify(name)}`);
     const isNew = this.live || this.options.markers.has(name);
     this.#patched.set(name, isNew);
     if (isNew) this.issue({ type: "PatchMarked", name });
@@ -279,6 +287,21 @@ export class Execution {
     return () => this.#interruptions > before;
   }
 
+  /** Also when what a fork holds was cut off, or the fork itself has lost. */
+  watchFork(operation: string): () => boolean {
+    const isInterrupted = this.watchInterruption();
+    return () => isInterrupted() || this.ended || !this.#forks.has(operation);
+  }
+
+  /** An item of a map in another run has reached for the `run` around it. */
+  refuseIfFrozen(what: string): void {
+    if (!this.frozen) return;
+    throw new StepfoldError(
+      "OutsideItem",
+      `Expected an item's callback to use the run that it is given, got ${what} asked of the run around the map. Take the callback's own run.`,
+    );
+  }
+
   /** Takes the next command that the code has issued. */
   take(): Command | undefined {
     const command = this.#issued[this.#taken];
@@ -315,6 +338,26 @@ export class Execution {
     return this.#forks.delete(operation);
   }
 
+  /** Ends a fork: what its branches have left open is cancelled, and they can begin nothing more. */
+  closeScopes(operation: string, scopes: readonly Scope[], error?: RunError): void {
+    for (const scope of scopes) {
+      scope.closed = true;
+      this.cancelUnder(scope.prefix);
+    }
+    this.#settleFork(operation, error);
+  }
+
+  /** As `closeScopes`, for all that is under the operation. */
+  closeTree(operation: string, error?: RunError): void {
+    this.cancelUnder(`${operation}/`);
+    this.#settleFork(operation, error);
+  }
+
+  #settleFork(operation: string, error: RunError | undefined): void {
+    if (!this.#forks.delete(operation) || this.ended) return;
+    this.issue({ type: "BranchesSettled", operation, ...(error === undefined ? {} : { error }) });
+  }
+
   /** Cancels what is open in the scopes under `prefix`: their results no longer matter. */
   cancelUnder(prefix: string): void {
     const error = new StepfoldError(
@@ -333,57 +376,6 @@ export class Execution {
       this.issue({ type: "OperationCancelled", operation: fork });
     }
   }
-}
-
-const continued = (inc: string, input: Json | undefined): Ending => ({
-  type: "RunContinued",
-  nextRunId: successorRunId(inc),
-  ...(input === undefined ? {} : { input: { v: input } }),
-});
-
-const historyLimitExceeded = (workflow: string, limit: number): RunError => ({
-  code: "HistoryLimitExceeded",
-  name: "HistoryLimitExceeded",
-  message: `The run's journal has ${limit} entries, the most that the workflow ${JSON.stringify(workflow)} allows (historyLimit). Let it go on as a new run before that, by run.continueAsNew; or raise historyLimit and redrive the run.`,
-  data: { limit },
-});
-
-export const runTimedOut = (): RunError => ({
-  code: "RunTimedOut",
-  name: "RunTimedOut",
-  message: "The run's deadline has passed.",
-});
-
-function endingOf(
-  interruption: "cancelled" | "timedOut" | undefined,
-  error: RunError | undefined,
-  output: Json | undefined,
-): Ending {
-  if (interruption === "timedOut") return { type: "RunTimedOut", error: error ?? runTimedOut() };
-  if (interruption === "cancelled")
-    return error === undefined || error.code === "RunCancelled"
-      ? { type: "RunCancelled" }
-      : { type: "RunCancelled", error };
-  if (error !== undefined) return { type: "RunFailed", error };
-  return output === undefined ? { type: "RunCompleted" } : { type: "RunCompleted", output: { v: output } };
-}
-
-/** A copy of a JSON value. */
-export function copyOf<T>(value: T): T {
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(copyOf) as T;
-  const copy: Record<string, unknown> = {};
-  for (const [key, inner] of Object.entries(value)) {
-    if (key === "__proto__")
-      Object.defineProperty(copy, key, {
-        value: copyOf(inner),
-        enumerable: true,
-        configurable: true,
-        writable: true,
-      });
-    else copy[key] = copyOf(inner);
-  }
-  return copy as T;
 }
 
 /** Resolves when every microtask has run: user code waits, or does what no engine sees. A next-tick callback that is

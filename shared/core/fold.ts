@@ -16,6 +16,7 @@ import { illegal } from "./illegal.ts";
 import type { Json, Payload } from "./json.ts";
 import { legality } from "./legality.ts";
 import { HEADER_EVENT_BYTES_MAX, WRITE_UNIT_BYTES } from "./limits.ts";
+import { askNode, steerNodes } from "./nodes.ts";
 import { redrive } from "./redrive.ts";
 import { answerTurn, beginTurn, missTurn, settleFailed, startTurn } from "./remote/fold.ts";
 import {
@@ -82,6 +83,8 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     kept: new Map(),
     steered: 0,
     redrives: 0,
+    round: created.node?.round ?? 0,
+    order: 0,
     uncompensated: [],
     retryCount: 0,
     usage: usageOfCreation(entry),
@@ -95,7 +98,9 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
 function usageOfCreation(entry: Entry): Usage {
   const bytes = JSON.stringify(entry.events).length;
   const own = bytes > HEADER_EVENT_BYTES_MAX ? Math.ceil(bytes / WRITE_UNIT_BYTES) : 0;
-  return { writeUnits: 3 + own, readUnits: 0, queueRequests: 1, schedules: 0 };
+  const [created] = entry.events;
+  const isNode = created?.type === "RunCreated" && created.node !== undefined;
+  return { writeUnits: (isNode ? 2 : 3) + own, readUnits: 0, queueRequests: 1, schedules: 0 };
 }
 
 /** Folds one more entry into `state`, which the caller gives up: it is changed in place and answered. */
@@ -183,7 +188,10 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       return;
     case "ChildFinished": {
       const operation = state.open.get(event.operation);
-      if (operation?.childRunId === event.childRunId) state.childEnds.set(event.operation, event);
+      if (operation?.childRunId === event.childRunId) {
+        state.childEnds.set(event.operation, event);
+        operation.failedItems = event.failedItems;
+      }
       return;
     }
 
@@ -212,17 +220,15 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       return;
     }
     case "PauseRequested":
-      if (state.requests.has(event.requestId)) return;
-      state.requests.add(event.requestId);
-      state.pause ??= { reason: event.reason, by: event.by, at: state.at };
-      state.steered = state.sequence;
-      return;
     case "ResumeRequested":
-      if (state.requests.has(event.requestId)) return;
+      if (state.requests.has(event.requestId) || (event.order ?? state.order) < state.order) return;
       state.requests.add(event.requestId);
-      state.pause = undefined;
+      state.order = event.order ?? state.order;
+      if (event.type === "PauseRequested")
+        state.pause ??= { reason: event.reason, by: event.by, at: state.at };
+      else state.pause = undefined;
       state.steered = state.sequence;
-      return;
+      return steerNodes(state);
     case "RunRedriven":
       state.steered = state.sequence;
       return redrive(state, event, now);
@@ -251,6 +257,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
     case "StepCompleted":
       settle(state, event.operation, undefined, "completed", { output: event.output });
       state.inDoubt.delete(event.operation);
+      state.kept.delete(event.operation);
       if (state.operations.get(event.operation)!.skipped)
         state.operations.get(event.operation)!.status = "skipped";
       return remember(state, event, now);
@@ -397,7 +404,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       const step = open(state, event, "step", "running");
       if (event.compensable) step.compensable = true;
       if (event.skipped) step.skipped = true;
-      state.kept.delete(event.operation);
+      if (state.kept.get(step.id)?.name !== step.name) state.kept.delete(step.id);
       return remember(state, event, now);
     }
     case "TurnStarted":
@@ -413,7 +420,13 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       return remember(state, event, now);
     }
     case "ChildStarted": {
-      open(state, event, "child", "waiting").childRunId = event.childRunId;
+      const child = open(state, event, "child", "waiting");
+      child.childRunId = event.childRunId;
+      if (event.node !== undefined) {
+        child.node = event.node;
+        askNode(state, child);
+        return remember(state, event, now);
+      }
       addEffect(state, { id: `start:${event.operation}`, kind: "startChild", command: event });
       if (event.detached)
         settle(state, event.operation, "child", "completed", { output: { v: event.childRunId } });
@@ -446,9 +459,31 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
     case "PatchMarked":
       state.markers.add(event.name);
       return remember(state, event, now);
-    case "BranchesStarted":
-      open(state, event, event.kind, "running");
+    case "BranchesStarted": {
+      const fork = open(state, event, event.kind, "running");
+      if (event.tree !== undefined) Object.assign(fork, { tree: event.tree, sequence: state.sequence });
       return remember(state, event, now);
+    }
+    case "ItemStarted": {
+      const item = open(state, event, "item", "running");
+      const kept = state.kept.get(item.id);
+      if (kept === undefined) return remember(state, event, now);
+      state.kept.delete(item.id);
+      item.kept = true;
+      if (kept.output !== undefined) item.output = kept.output;
+      return remember(state, event, now);
+    }
+    case "ItemKept":
+      settle(state, event.operation, "item", "completed", {});
+      return remember(state, event, now);
+    case "ItemSettled": {
+      const output = event.of === undefined ? event.output : state.operations.get(event.of)?.output;
+      settle(state, event.operation, "item", event.error ? "failed" : "completed", {
+        output,
+        error: event.error,
+      });
+      return remember(state, event, now);
+    }
     case "BranchesSettled": {
       const branches = opened(state, event.operation, event.type);
       settle(state, event.operation, branches.kind, event.error ? "failed" : "completed", {
@@ -576,6 +611,7 @@ function cancelOperation(state: RunState, operation: Operation): void {
       id: `cancel:${operation.id}:${state.redrives}`,
       kind: "cancelChild",
       childRunId: wasChild,
+      ...(operation.round === undefined ? {} : { round: operation.round }),
     });
 }
 

@@ -39,21 +39,16 @@ export async function joined(
 const isInterruption = (error: unknown): boolean =>
   error instanceof OperationError && (error.code === "RunCancelled" || error.code === "RunTimedOut");
 
-/** Works through items with at most `concurrency` at once, until one failure too many. What fails once `isInterrupted`
- * is no item's failure: it ends the whole. */
+/** Works through items with at most `concurrency` at once, until one failure too many. What fails once `isCut` is no
+ * item's failure: it ends the whole. */
 export async function mapped<R>(
   count: number,
   one: (index: number) => Promise<R>,
   concurrency = count,
   tolerated: number,
   name: string,
-  isInterrupted: () => boolean,
-): Promise<R[]> {
-  if (!(Number.isInteger(concurrency) && concurrency >= 1) && count > 0)
-    throw new StepfoldError(
-      "InvalidOptions",
-      `Expected the concurrency of map ${JSON.stringify(name)} to be a whole number from 1, got ${concurrency}.`,
-    );
+  isCut: () => boolean,
+): Promise<{ results: R[]; failures: RunError[] }> {
   const results = new Array<R>(count);
   const failures: RunError[] = [];
   let begun = 0;
@@ -63,23 +58,30 @@ export async function mapped<R>(
       try {
         results[index] = await one(index);
       } catch (thrown) {
-        if (isInterrupted()) throw thrown;
+        if (isCut()) throw thrown;
         failures.push(toRunError(thrown));
         results[index] = null as R;
-        if (failures.length > tolerated) throw toleranceExceeded(name, failures, tolerated);
+        if (failures.length > tolerated)
+          throw toleranceExceeded(name, failures.length, tolerated, failures.at(-1));
       }
     }
   };
   await Promise.all(Array.from({ length: Math.min(concurrency, count) }, worker));
-  return results;
+  return { results, failures };
 }
 
-function toleranceExceeded(name: string, failures: RunError[], tolerated: number): OperationError {
+export function toleranceExceeded(
+  name: string,
+  failed: number,
+  tolerated: number,
+  cause: RunError | undefined,
+): OperationError {
   return new OperationError({
     code: "ToleranceExceeded",
     name: "ToleranceExceeded",
-    message: `${failures.length} items of ${JSON.stringify(name)} failed, ${tolerated} are tolerated.`,
-    cause: failures.at(-1),
+    message: `${failed} items of ${JSON.stringify(name)} failed, ${tolerated} are tolerated.`,
+    data: { failed, tolerated },
+    cause,
   });
 }
 

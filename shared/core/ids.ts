@@ -24,6 +24,10 @@ export const isDerivedRunId = (runId: string): boolean => /^[a-z]-[A-Za-z0-9_-]{
 export const childRunId = (inc: string, operation: string, redrives: number): string =>
   `c-${digest("child", inc, operation, redrives)}`;
 
+/** The run that works on a part of a map: the same after each redrive, as long as the items are. */
+export const nodeRunId = (inc: string, operation: string, items: string): string =>
+  `m-${digest("node", inc, operation, items)}`;
+
 /** The run that a run continues as. */
 export const successorRunId = (inc: string): string => `n-${digest("next", inc)}`;
 

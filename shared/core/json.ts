@@ -82,3 +82,21 @@ export function canonicalJson(value: Json | undefined): string {
   const keys = Object.keys(value).sort();
   return `{${keys.map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key])}`).join(",")}}`;
 }
+
+/** A copy of a JSON value. */
+export function copyOf<T>(value: T): T {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(copyOf) as T;
+  const copy: Record<string, unknown> = {};
+  for (const [key, inner] of Object.entries(value)) {
+    if (key === "__proto__")
+      Object.defineProperty(copy, key, {
+        value: copyOf(inner),
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    else copy[key] = copyOf(inner);
+  }
+  return copy as T;
+}

@@ -96,3 +96,13 @@ export const LEASE_MS_MAX = 86_400_000;
 export const ITEMS_AT_ONCE_MAX = 1_000;
 /** However a poll backs off, it checks at least this often. */
 export const POLL_EVERY_MS_MAX = 86_400_000;
+/** A map of more items than this is a tree of runs. */
+export const MAP_IN_LEG_MAX = 100;
+/** Children of one node of that tree, and items of a leaf unless `batch` says otherwise. */
+export const MAP_FAN_OUT_MAX = 100;
+export const MAP_BATCH = 100;
+export const MAP_BATCH_MAX = 1_000;
+/** Maps of other runs whose items and code a process keeps: a leaf without them replays the mapping run. */
+export const MAP_SITES_MAX = 20;
+/** A leaf that stores results together stores those that it has after this long. */
+export const MAP_CHECKPOINT_MS = 500;

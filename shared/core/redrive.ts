@@ -4,9 +4,11 @@
  * The history is cut before a happening. What was asked for after the cut is forgotten, and asked for again by the
  * code; what was asked for before it and settled after it is open again. Steps that had completed after the cut
  * keep their results, so that asking again does not do their work again (unless the redrive names a later start).
+ * So do the items of a map's leaf, and the nodes of a map that have a result for each of their items.
  */
 import { StepfoldError } from "./errors.ts";
 import type { RunRedriven } from "./events.ts";
+import { askNode, isWhole } from "./nodes.ts";
 import { refoldTurns } from "./remote/fold.ts";
 import { isFork, isWork, type Operation, type RunState } from "./state.ts";
 
@@ -47,18 +49,41 @@ export function redrivePoint(
       );
     return { cut: starts.get(first.id)!, keep: false, again: [] };
   }
-  const cut = Math.min(stopped ?? failed ?? state.history.length, ...undone.map((id) => starts.get(id) ?? 0));
+  const cut = Math.min(
+    stopped ?? failed ?? state.history.length,
+    ...undone.map((id) => starts.get(id) ?? 0),
+    ...partial(state).map((id) => starts.get(id) ?? 0),
+  );
   return { cut: beforeChildren(state, starts, cut), keep: true, again: undone };
 }
+
+/** What is to be done again for the sake of some of its items: nodes of maps that have not come to a result, and the
+ * whole of a leaf, whose other items keep theirs. */
+function partial(state: RunState): string[] {
+  const all = [...state.operations.values()];
+  if (all.some(({ kind, status }) => kind === "item" && status === "failed")) return ["1"];
+  return all
+    .filter((operation) => {
+      const { node, status, parent } = operation;
+      const isOver = status === "completed" || status === "failed";
+      return node !== undefined && isOver && !isWhole(operation) && !isCompleted(state, parent);
+    })
+    .map(({ id }) => id);
+}
+
+const isCompleted = (state: RunState, id: string | undefined): boolean =>
+  state.operations.get(id ?? "")?.status === "completed";
 
 /** A child that was started before the cut and ended after it cannot be waited for again: another is started. */
 function beforeChildren(state: RunState, starts: Map<string, number>, cut: number): number {
   let earliest = cut;
   state.history.slice(cut).forEach(({ event }) => {
     if (event.type !== "ChildSettled" && !STOPS.has(event.type)) return;
-    for (const { id, kind, status } of state.operations.values()) {
+    for (const { id, kind, status, node } of state.operations.values()) {
       const isLost =
-        kind === "child" && (event.type === "ChildSettled" ? event.operation === id : status === "cancelled");
+        kind === "child" &&
+        node === undefined &&
+        (event.type === "ChildSettled" ? event.operation === id : status === "cancelled");
       if (isLost) earliest = Math.min(earliest, starts.get(id) ?? earliest);
     }
   });
@@ -83,18 +108,15 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
     else if (past.type !== "LateResultRecorded") settled.add(past.operation);
   }
   state.kept.clear();
+  state.effects.clear();
+  state.redrives++;
+  state.round = event.round ?? state.round;
   for (const operation of [...state.operations.values()]) {
     const { id } = operation;
     if (settled.has(id)) continue;
     if (operation.signalId !== undefined) state.buffered.add(operation.signalId);
     if (operation.signalId !== undefined) state.signals.get(operation.signalId)!.buffered = true;
-    if (
-      event.keep &&
-      state.created.driver !== "remote" &&
-      operation.kind === "step" &&
-      operation.status === "completed" &&
-      !event.again.includes(id)
-    )
+    if (event.keep && state.created.driver !== "remote" && keepsResult(operation, event.again, asked.has(id)))
       state.kept.set(id, operation);
     state.operations.delete(id);
     if (asked.has(id)) reopen(state, operation);
@@ -102,7 +124,6 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   if (state.created.driver === "remote") refoldTurns(state);
   for (const { event: past } of dropped) if (past.type === "PatchMarked") state.markers.delete(past.name);
   state.requests.add(event.requestId);
-  state.redrives++;
   state.history.push({ event, now });
   state.phase = "parked";
   state.finished = undefined;
@@ -112,7 +133,14 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   state.overgrown = false;
   state.uncompensated = [];
   state.created = { ...state.created, deadline: undefined };
-  state.effects.clear();
+}
+
+/** An item that the code has begun again before the cut goes on where it is. */
+function keepsResult(operation: Operation, again: readonly string[], isAsked: boolean): boolean {
+  const { id, kind, status } = operation;
+  if (again.some((other) => other === id || other.startsWith(`${id}/`))) return false;
+  if (kind === "step") return status === "completed";
+  return kind === "item" ? status === "completed" && !isAsked : isWhole(operation);
 }
 
 function reopen(state: RunState, past: Operation): void {
@@ -124,7 +152,17 @@ function reopen(state: RunState, past: Operation): void {
     attempts: 1,
     startedAt: past.startedAt,
   };
-  for (const key of ["parent", "dueAt", "prompt", "heartbeatMs", "compensable", "childRunId"] as const)
+  for (const key of [
+    "parent",
+    "dueAt",
+    "prompt",
+    "heartbeatMs",
+    "compensable",
+    "childRunId",
+    "tree",
+    "sequence",
+    "node",
+  ] as const)
     if (past[key] !== undefined) Object.assign(operation, { [key]: past[key] });
   if (!isWork(operation) && !isFork(operation))
     operation.status = operation.kind === "timer" ? "sleeping" : "waiting";
@@ -133,4 +171,5 @@ function reopen(state: RunState, past: Operation): void {
   state.open.set(operation.id, operation);
   if (operation.dueAt !== undefined) state.timed.set(operation.id, operation);
   if (operation.kind === "signal") state.waits.set(operation.id, operation);
+  if (operation.node !== undefined) askNode(state, operation);
 }

@@ -5,7 +5,7 @@
  * Anything else is `NonDeterminism`, with what was recorded and what was found.
  */
 import { StepfoldError } from "./errors.ts";
-import type { Command, Delivery } from "./events.ts";
+import type { BranchesStarted, Command, Delivery } from "./events.ts";
 import type { Execution, Outcome } from "./execution.ts";
 import type { Json, JsonObject, Payload } from "./json.ts";
 import { turnedOf } from "./remote/driver.ts";
@@ -78,6 +78,7 @@ async function replayOne(
     case "SignalDelivered":
     case "SignalTimedOut":
     case "ChildSettled":
+    case "ItemKept":
     case "GateSettled":
     case "GateTimedOut":
     case "CallbackSettled":
@@ -128,9 +129,13 @@ function same(recorded: Command, found: Command): boolean {
     return false;
   if ("name" in recorded && recorded.name !== (found as { name: string }).name) return false;
   if (recorded.type === "BranchesStarted" && found.type === "BranchesStarted")
-    return recorded.kind === found.kind && recorded.branches.join("\n") === found.branches.join("\n");
+    return (
+      recorded.kind === found.kind &&
+      recorded.branches.join("\n") === found.branches.join("\n") &&
+      recorded.tree?.digest === found.tree?.digest
+    );
   if (recorded.type === "ChildStarted" && found.type === "ChildStarted")
-    return recorded.workflow === found.workflow;
+    return recorded.workflow === found.workflow && (recorded.node?.to ?? 0) === (found.node?.to ?? 0);
   return true;
 }
 
@@ -150,6 +155,8 @@ const KIND_OF: Record<Command["type"], string> = {
   RunContinued: "the run's continuation",
   BranchesStarted: "fork",
   BranchesSettled: "the end of fork",
+  ItemStarted: "item",
+  ItemSettled: "the end of item",
   OperationCancelled: "the cancelling of",
   StateSet: "setState",
   RunCompleted: "the run's completion",
@@ -159,9 +166,13 @@ const KIND_OF: Record<Command["type"], string> = {
 };
 
 function describe(command: Command): string {
-  const kind = command.type === "BranchesStarted" ? command.kind : KIND_OF[command.type];
+  const kind = command.type === "BranchesStarted" ? forkOf(command) : KIND_OF[command.type];
   if ("name" in command) return `${kind} ${JSON.stringify(command.name)}`;
   return "operation" in command ? `${kind} ${command.operation}` : kind;
 }
+
+/** Items that differ on replay were not made of the run's input and the results of its operations alone. */
+const forkOf = ({ kind, tree }: BranchesStarted): string =>
+  tree === undefined ? kind : `${kind} of ${tree.count} items (${tree.digest.slice(0, 8)})`;
 
 const macrotask = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -13,6 +13,7 @@ import type {
   GateOptions,
   Log,
   MapOptions,
+  MapResult,
   PollOptions,
   RunContext,
   SignalOptions,
@@ -21,13 +22,15 @@ import type {
   Verdict,
 } from "./context.ts";
 import { type Duration, durationMs } from "./duration.ts";
-import { type RunError, StepfoldError, toRunError } from "./errors.ts";
-import { Continuation, type Execution } from "./execution.ts";
-import { type ForkKind, joined, mapped, toleratedOf } from "./forks.ts";
+import { Continuation } from "./endings.ts";
+import { StepfoldError, toRunError } from "./errors.ts";
+import type { Execution } from "./execution.ts";
+import { type ForkKind, joined } from "./forks.ts";
 import { callbackToken, checkName, childRunId, digest } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { toJson } from "./json.ts";
 import { POLL_EVERY_MS_MAX, STEP_TIMEOUT_MS } from "./limits.ts";
+import { type ItemWork, mapItems } from "./maps.ts";
 import { type RetryPolicy, retryPolicy } from "./retry.ts";
 import { Scope } from "./scope.ts";
 import type { AnyWorkflow, Workflow } from "./workflow.ts";
@@ -57,6 +60,7 @@ export class ScopedRun implements RunContext {
 
   #begin(name: string): { operation: string; name: string; parent?: string } {
     checkName(name, "an operation's name");
+    this.#execution.refuseIfFrozen(JSON.stringify(name));
     if (this.#scope.closed || this.#execution.ended)
       throw new StepfoldError(
         "OperationCancelled",
@@ -202,41 +206,24 @@ export class ScopedRun implements RunContext {
     return this.#execution.patched(checkName(name, "a version gate's name"));
   }
 
-  map<T, R>(
+  map<T, R, O extends MapOptions = MapOptions>(
     name: string,
     items: readonly T[],
     work: (run: RunContext, item: T, index: number) => R | Promise<R>,
-    options: MapOptions = {},
-  ): Promise<R[]> {
-    return unwatched(() => this.#map(name, items, work, options));
+    options?: O,
+  ): Promise<MapResult<R, O>> {
+    return unwatched(() => this.#map(name, items, work, options ?? {})) as Promise<MapResult<R, O>>;
   }
 
-  async #map<T, R>(
-    name: string,
-    items: readonly T[],
-    work: (run: RunContext, item: T, index: number) => R | Promise<R>,
-    options: MapOptions,
-  ): Promise<R[]> {
+  async #map(name: string, items: readonly unknown[], work: ItemWork, options: MapOptions): Promise<unknown> {
     if (!Array.isArray(items) || typeof work !== "function")
       throw new StepfoldError(
         "InvalidOptions",
         `Expected map ${JSON.stringify(name)} to have an array and a function, got ${typeof items} and ${typeof work}.`,
       );
-    const tolerated = toleratedOf(name, items.length, options.tolerate ?? 0);
     const begun = this.#begin(name);
-    this.#execution.issue({ type: "BranchesStarted", ...begun, kind: "map", branches: [] });
-    this.#execution.openFork(begun.operation);
-    const scopes = items.map((_item, index) => new Scope(`${begun.operation}/${index}/`, begun.operation));
-    const one = async (at: number) => work(new ScopedRun(this.#execution, scopes[at]!), items[at] as T, at);
-    const isCut = this.#execution.watchInterruption();
-    try {
-      const results = await mapped(items.length, one, options.concurrency, tolerated, name, isCut);
-      this.#closeFork(begun.operation, scopes);
-      return results;
-    } catch (thrown) {
-      this.#closeFork(begun.operation, scopes, toRunError(thrown));
-      throw thrown;
-    }
+    const scoped = (scope: Scope): ScopedRun => new ScopedRun(this.#execution, scope);
+    return mapItems(this.#execution, begun, { name, items, work, options }, scoped);
   }
 
   sleep(name: string, duration: Duration): Promise<void> {
@@ -335,25 +322,12 @@ export class ScopedRun implements RunContext {
     for (const branch of running) branch.catch(() => {});
     try {
       const result = await joined(kind, name, keys, running);
-      this.#closeFork(begun.operation, scopes);
+      this.#execution.closeScopes(begun.operation, scopes);
       return result;
     } catch (thrown) {
-      this.#closeFork(begun.operation, scopes, toRunError(thrown));
+      this.#execution.closeScopes(begun.operation, scopes, toRunError(thrown));
       throw thrown;
     }
-  }
-
-  #closeFork(operation: string, scopes: Scope[], error?: RunError): void {
-    for (const scope of scopes) {
-      scope.closed = true;
-      this.#execution.cancelUnder(scope.prefix);
-    }
-    if (this.#execution.closeFork(operation) && !this.#execution.ended)
-      this.#execution.issue({
-        type: "BranchesSettled",
-        operation,
-        ...(error === undefined ? {} : { error }),
-      });
   }
 
   setState(patch: object): void {
@@ -363,6 +337,7 @@ export class ScopedRun implements RunContext {
         "InvalidOptions",
         `Expected a state patch to be an object, got ${JSON.stringify(json)?.slice(0, 100)}.`,
       );
+    this.#execution.refuseIfFrozen("a state patch");
     if (this.#execution.ended) return;
     this.#execution.visible = { ...this.#execution.visible, ...json };
     this.#execution.issue({ type: "StateSet", patch: { v: json } });
@@ -383,6 +358,7 @@ export class ScopedRun implements RunContext {
   }
 
   #draw(): string {
+    this.#execution.refuseIfFrozen("a random value");
     return Buffer.from(
       digest("draw", this.#execution.options.inc, ++this.#execution.draws),
       "base64url",

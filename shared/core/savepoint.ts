@@ -5,7 +5,7 @@
  * 1. Going back leaves the state as it was, in the same objects: whoever holds it need not know.
  * 2. It costs by what is open, never by how much there has been.
  * 3. It holds for an owner's entries only: those change no settled operation, and only add to what grows. What is put
- *    back into `operations` may come last in it.
+ *    back into `operations` and `kept` may come last in it.
  */
 import type { RunEvent } from "./events.ts";
 import type { Operation, RunState } from "./state.ts";

@@ -13,6 +13,8 @@ import type {
   FinishedStatus,
   LateResultRecorded,
   LegStarted,
+  MapPart,
+  MapTree,
   RunContinued,
   RunCreated,
   RunRedriven,
@@ -34,6 +36,7 @@ export type OperationKind =
   | "condition"
   | "child"
   | "map"
+  | "item"
   | "all"
   | "any"
   | "race"
@@ -93,6 +96,16 @@ export interface Operation {
   durationMs?: number;
   /** What was reported of it, where it is not the engine's own. */
   reported?: Reported;
+  /** A map that is spread over child runs, and the entry in which it began. */
+  tree?: MapTree;
+  sequence?: number;
+  /** A child that works on a part of a map: its part, this run's redrives when it was asked for, and how many of its
+   * items failed. */
+  node?: MapPart;
+  round?: number;
+  failedItems?: number;
+  /** An item whose result is from before a redrive. */
+  kept?: boolean;
 }
 
 export interface Signal {
@@ -108,7 +121,9 @@ export interface Signal {
 /** What must leave the run after its entry is stored; each may be sent twice (J5, J10). */
 export type Effect =
   | { id: string; kind: "startChild"; command: ChildStarted }
-  | { id: string; kind: "cancelChild"; childRunId: string }
+  | { id: string; kind: "cancelChild"; childRunId: string; round?: number }
+  | { id: string; kind: "startNode"; operation: string }
+  | { id: string; kind: "steerNode"; childRunId: string; order: number; paused: boolean }
   | { id: string; kind: "startSuccessor"; continued: RunContinued }
   | { id: string; kind: "tellParent"; runId: string; operation: string };
 
@@ -159,6 +174,10 @@ export interface RunState {
   /** Results of completed steps that a redrive keeps, until the code asks for them again. */
   kept: Map<string, Operation>;
   redrives: number;
+  /** Of a node of a map: its parent's redrives that it works for. */
+  round: number;
+  /** The parent's entry that last paused or resumed this run. */
+  order: number;
   uncompensated: { operation: string; name: string; error: RunError }[];
   continuedTo?: string;
   /** Children's ends, by operation, that the code has not been told. */
@@ -228,7 +247,7 @@ export const isToBeCancelled = ({ cancel, deadlineReached }: RunState): boolean 
 
 /** Operations that hold others and have no work of their own. */
 export const isFork = ({ kind }: Operation): boolean =>
-  kind === "all" || kind === "any" || kind === "race" || kind === "map";
+  kind === "all" || kind === "any" || kind === "race" || kind === "map" || kind === "item";
 
 /** What others are told of a kind: a turn is a step that has no name yet. */
 export const shownKind = ({ kind }: Operation): Exclude<OperationKind, "turn"> =>

@@ -25,7 +25,7 @@ import { announceEnd } from "./announce.ts";
 import { isActionable } from "./decide.ts";
 import { ClaimOvertaken } from "./draft.ts";
 import { tend } from "./drivers/timers.ts";
-import { perform } from "./effects.ts";
+import { performAll } from "./effects.ts";
 import { Leg, type LegEnd } from "./leg.ts";
 import { catchUp, loadRun } from "./load.ts";
 import type { ActiveLeg, Resident } from "./residents.ts";
@@ -264,8 +264,7 @@ async function closeFinished(engine: Engine, run: Resident): Promise<void> {
   const { state, header } = run;
   const { status, at } = state.finished!;
   if (header.dueAt === undefined && header.status === status) return;
-  for (const effect of state.effects.values())
-    if (!run.effectsDone.has(effect.id)) await perform(engine, state, effect);
+  await performAll(engine, run);
   await announceEnd(engine, state);
   // What the effects took: no entry can tell.
   const usage = engine.meter.drain(state.runId);

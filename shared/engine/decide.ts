@@ -21,6 +21,7 @@ import { toJson } from "../core/json.ts";
 import { validate } from "../core/schema.ts";
 import {
   dueAtOf,
+  isFork,
   isHeldFailure,
   isToBeCancelled,
   needsAttempt,
@@ -42,7 +43,7 @@ export function isActionable(
   if (state.phase === "driven") return (wakeAtOf(state) ?? Number.POSITIVE_INFINITY) <= now;
   if (state.stalled?.codeHash === codeHash) return false;
   if (state.phase === "leased" || state.stalled !== undefined) return true;
-  if (state.pause !== undefined) return false;
+  if (state.pause !== undefined) return owesSteering(state, effectsDone);
   if (isToBeCancelled(state)) return true;
   if (state.phase === "created") return (state.created.startAt ?? 0) <= now;
   if (state.firstUndelivered !== undefined || state.childEnds.size > 0 || state.answered.size > 0)
@@ -53,9 +54,18 @@ export function isActionable(
   return hasCandidate(state);
 }
 
-/** Nothing is under way: its code has to say what comes next. */
+/** A pause that has yet to reach the runs that work on this one's maps. */
+function owesSteering(state: RunState, effectsDone: ReadonlySet<string>): boolean {
+  for (const { id, kind } of state.effects.values())
+    if (kind === "steerNode" && !effectsDone.has(id)) return true;
+  return false;
+}
+
+/** Nothing is under way: its code has to say what comes next. Forks hold others and wait for nothing by themselves:
+ * after a redrive they may stand alone. */
 function isIdle(state: RunState): boolean {
-  for (const operation of state.open.values()) if (!isHeldFailure(operation)) return false;
+  for (const operation of state.open.values())
+    if (!isHeldFailure(operation) && !isFork(operation)) return false;
   return true;
 }
 

@@ -7,16 +7,45 @@ import type { ChildFinished, ChildStarted, RunContinued } from "../core/events.t
 import type { Effect, RunState } from "../core/state.ts";
 import { requestCancel } from "./control.ts";
 import { loadRun, readPayload } from "./load.ts";
+import { cancelNode, reportNode, startNode, steerNode } from "./nodes.ts";
 import { appendOutside } from "./outside.ts";
+import { endOf } from "./reports.ts";
+import type { Resident } from "./residents.ts";
 import type { Engine } from "./settings.ts";
 import { ensureSuccessor, start, startSuccessor } from "./start.ts";
+
+/** Does what a run owes, in order; effects of one kind that stand together go out together. */
+export async function performAll(engine: Engine, run: Resident): Promise<void> {
+  const { state, effectsDone } = run;
+  const owed = [...state.effects.values()].filter(({ id }) => !effectsDone.has(id));
+  for (let at = 0; at < owed.length; ) {
+    const kind = owed[at]!.kind;
+    let end = at + 1;
+    while (owed[end]?.kind === kind && end - at < EFFECTS_AT_ONCE) end++;
+    const done = await Promise.allSettled(
+      owed.slice(at, end).map(async (effect) => {
+        await perform(engine, state, effect);
+        effectsDone.add(effect.id);
+      }),
+    );
+    for (const result of done) if (result.status === "rejected") throw result.reason;
+    at = end;
+  }
+}
+
+const EFFECTS_AT_ONCE = 10;
 
 /** Does one effect. It may have been done before. */
 export async function perform(engine: Engine, state: RunState, effect: Effect): Promise<void> {
   switch (effect.kind) {
     case "startChild":
       return startChild(engine, state, effect.command);
+    case "startNode":
+      return startNode(engine, state, effect.operation);
+    case "steerNode":
+      return steerNode(engine, state, effect);
     case "cancelChild":
+      if (effect.round !== undefined) return cancelNode(engine, state, effect);
       return cancelChain(engine, effect.childRunId, {
         reason: "its parent no longer needs it",
         by: state.runId,
@@ -88,22 +117,8 @@ async function tellParent(
   state: RunState,
   effect: { runId: string; operation: string },
 ): Promise<void> {
-  const { status, output, error } = state.finished!;
-  const end: ChildFinished = {
-    type: "ChildFinished",
-    childRunId: state.created.firstRunId ?? state.runId,
-    operation: effect.operation,
-    status,
-  };
-  if (output !== undefined) end.output = output;
-  if (status !== "completed") end.error = childError(state, status, error);
-  await report(engine, effect.runId, end);
-}
-
-function childError(state: RunState, status: string, error: ChildFinished["error"]): ChildFinished["error"] {
-  const code = status === "cancelled" ? "ChildCancelled" : "ChildFailed";
-  const message = `The child run ${state.runId} (${state.created.workflow}) is ${status}${error === undefined ? "." : `: ${error.message}`}`;
-  return { code, name: code, message, ...(error === undefined ? {} : { cause: error }) };
+  if (state.created.node !== undefined) return reportNode(engine, state);
+  await report(engine, effect.runId, await endOf(engine, state, effect.runId, effect.operation));
 }
 
 async function report(engine: Engine, parentRunId: string, end: ChildFinished): Promise<void> {

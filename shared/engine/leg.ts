@@ -7,6 +7,8 @@
  * 3. It parks when everything that it waits for is outside; the wake for the earliest time goes out first (J5, J8).
  * 4. It hands over before a step that no longer fits into its time (J11).
  */
+
+import { runTimedOut } from "../core/endings.ts";
 import { LeaseLost, type RunError } from "../core/errors.ts";
 import type {
   CallbackSettled,
@@ -14,13 +16,21 @@ import type {
   Command,
   Delivery,
   GateSettled,
+  ItemKept,
+  ItemSettled,
   RunEvent,
   StepCompleted,
 } from "../core/events.ts";
-import { Execution, type Outcome, runTimedOut } from "../core/execution.ts";
+import type { Execution, Outcome } from "../core/execution.ts";
 import { childRunId, idempotencyKeyOf } from "../core/ids.ts";
 import type { Json, Payload } from "../core/json.ts";
-import { AWAIT_IN_LEG_MS, ENTRY_BYTES_MAX, LEG_CLOSING_MS, TAIL_READ_MS } from "../core/limits.ts";
+import {
+  AWAIT_IN_LEG_MS,
+  ENTRY_BYTES_MAX,
+  LEG_CLOSING_MS,
+  MAP_CHECKPOINT_MS,
+  TAIL_READ_MS,
+} from "../core/limits.ts";
 import { turnedOf } from "../core/remote/driver.ts";
 import { mergedState, NonDeterminism, replay } from "../core/replay.ts";
 import { retryDelayMs } from "../core/retry.ts";
@@ -30,17 +40,20 @@ import {
   isToBeCancelled,
   needsAttempt,
   type Operation,
+  type RunState,
   wakeAtOf,
 } from "../core/state.ts";
 import { Announcer } from "./announce.ts";
 import { type Attempt, type AttemptResult, Attempts } from "./attempts.ts";
 import { answered, due, matchSignal } from "./decide.ts";
 import { Draft } from "./draft.ts";
-import { perform } from "./effects.ts";
+import { performAll } from "./effects.ts";
+import { hydrateFrom, newExecution } from "./executions.ts";
 import { catchUp, externalized, loadRun, payloadOf, readPayload } from "./load.ts";
 import { answeredTurn, asker, unansweredTurn } from "./remote.ts";
 import { letGo, type Resident } from "./residents.ts";
 import type { Engine } from "./settings.ts";
+import { MapSiteLost } from "./sites.ts";
 import { eventIsThere, sendWake, wakeOf } from "./wake.ts";
 
 export type LegEnd = "finished" | "parked" | "handedOver" | "stalled";
@@ -53,13 +66,15 @@ export class Leg {
   readonly #until: number;
   readonly #results: AttemptResult[] = [];
   readonly #passed = new Set<string>();
-  readonly #kept: StepCompleted[] = [];
+  readonly #kept: (StepCompleted | ItemKept)[] = [];
   #execution!: Execution;
   #draft: Draft | undefined;
   #generation: number | undefined;
   #handover = false;
   /** A pause keeps attempts from beginning. */
   #heldBack = false;
+  /** When results that wait for others to be stored with them wait no longer. */
+  #heldUntil = 0;
   #closed = false;
   #poked = false;
   /** Something is there to deliver that the present draft cannot take: it is for the next. */
@@ -73,6 +88,7 @@ export class Leg {
     this.#announcer = new Announcer(engine, run.state);
     this.#attempts = new Attempts(engine.clock, engine.log, (result) => {
       if (this.#closed) return;
+      if (this.#results.length === 0) this.#heldUntil = engine.clock.now() + MAP_CHECKPOINT_MS;
       this.#results.push(result);
       this.#stir();
     });
@@ -164,54 +180,35 @@ export class Leg {
     if (mismatch !== undefined) return mismatch;
     if (endsUnstarted(this.#run)) return undefined;
     try {
-      await this.#replay(this.#run.execution ?? (await this.#newExecution(definition)));
+      await this.#replay(
+        this.#run.execution ??
+          (await newExecution(
+            this.#engine,
+            definition,
+            this.#run,
+            asker(this.#engine, this.#run, definition),
+          )),
+      );
       return undefined;
     } catch (error) {
-      if (!(error instanceof NonDeterminism)) throw error;
+      if (!(error instanceof NonDeterminism) && !(error instanceof MapSiteLost)) throw error;
       return { code: error.code, name: error.name, message: error.message, data: error.data };
     }
-  }
-
-  async #newExecution(definition: ConstructorParameters<typeof Execution>[0]): Promise<Execution> {
-    const { state } = this.#run;
-    const { created, runId, inc } = state;
-    return new Execution(definition, {
-      runId,
-      inc,
-      dryRun: created.dryRun === true,
-      input: await readPayload(this.#engine, created.input),
-      state:
-        created.state === undefined
-          ? {}
-          : await mergedState([created.state], { payload: (payload) => readPayload(this.#engine, payload) }),
-      markers: state.markers,
-      legMs: this.#engine.settings.legMs - LEG_CLOSING_MS,
-      log: this.#engine.log,
-      ask: asker(this.#engine, this.#run, definition),
-    });
   }
 
   async #replay(execution: Execution): Promise<void> {
     execution.live = false;
     this.#execution = execution;
-    const hydrate = {
-      outcome: (event: Delivery) => this.#outcome(event),
-      payload: (payload: Parameters<typeof readPayload>[1]) => readPayload(this.#engine, payload),
-    };
-    await replay(execution, this.#run.state, hydrate);
+    await replay(execution, this.#run.state, hydrateFrom(this.#engine, this.#run));
     letGo(this.#run, this.#run.state.operations.values());
     execution.live = true;
     execution.onIssued = () => this.#stir();
-  }
-
-  /** What a delivery in the journal hands to the code. */
-  async #outcome(event: Delivery): Promise<Outcome> {
-    if (!("operation" in event)) return {};
-    const { status, output, error } = this.#run.state.operations.get(event.operation)!;
-    if (event.type === "SignalTimedOut" || (error !== undefined && status === "failed"))
-      return { error: error! };
-    const value = output === undefined || "v" in output ? output?.v : await readPayload(this.#engine, output);
-    return { value };
+    for (const { id, kept } of this.#run.state.open.values()) {
+      const step = this.#run.state.kept.get(id);
+      if (kept) this.#kept.push({ type: "ItemKept", operation: id });
+      else if (step !== undefined)
+        this.#kept.push({ type: "StepCompleted", operation: id, output: step.output });
+    }
   }
 
   async #claim(cause: string | undefined, stalled: RunError | undefined): Promise<void> {
@@ -347,18 +344,25 @@ export class Leg {
     return false;
   }
 
-  /** A step that is asked for again after a redrive has its result already. */
+  /** What is asked for again after a redrive may have its result already. */
   #keep(command: Command): void {
-    if (command.type !== "StepStarted") return;
+    if (command.type !== "StepStarted" && command.type !== "ItemStarted") return;
     const kept = this.#run.state.kept.get(command.operation);
+    if (command.type === "ItemStarted") {
+      if (kept !== undefined) this.#kept.push({ type: "ItemKept", operation: command.operation });
+      return;
+    }
     if (kept?.name === command.name)
       this.#kept.push({ type: "StepCompleted", operation: command.operation, output: kept.output });
   }
 
   async #storableChild(command: ChildStarted): Promise<ChildStarted> {
     const { inc, redrives } = this.#run.state;
-    const { operation, detached, input } = command;
-    const stored = detached ? command : { ...command, childRunId: childRunId(inc, operation, redrives) };
+    const { operation, detached, input, node } = command;
+    const stored =
+      detached || node !== undefined
+        ? command
+        : { ...command, childRunId: childRunId(inc, operation, redrives) };
     return input === undefined
       ? stored
       : { ...stored, input: await externalized(this.#engine, this.#run.header, input) };
@@ -369,6 +373,8 @@ export class Leg {
     if (command.type === "StateSet")
       return { ...command, patch: await externalized(this.#engine, header, command.patch) };
     if (command.type === "ChildStarted") return this.#storableChild(command);
+    if (command.type === "ItemSettled" && command.output !== undefined)
+      return itemSettled(this.#run.state, command, await externalized(this.#engine, header, command.output));
     if (command.type === "RunContinued" && command.input !== undefined)
       return { ...command, input: await externalized(this.#engine, header, command.input) };
     if (command.type === "RunCompleted" && command.output !== undefined)
@@ -398,11 +404,10 @@ export class Leg {
       !this.#draft?.events.some((event) => event.type === "StateSet")
     )
       return this.#deliverPatches();
-    const result = this.#results.shift();
+    const result = this.#isRipe() ? this.#results.shift() : undefined;
     if (result !== undefined) return this.#settled(result);
     const kept = this.#kept.shift();
-    if (kept !== undefined)
-      return this.#deliver(kept, { value: await readPayload(this.#engine, kept.output) });
+    if (kept !== undefined) return this.#deliverKept(kept);
     const answer = answered(state);
     if (answer !== undefined) return this.#deliverAnswer(answer);
     const ended = state.childEnds.keys().next().value;
@@ -419,11 +424,25 @@ export class Leg {
     return overgrown || deadlineReached || cancel !== undefined || undoing || ended ? undefined : limit;
   }
 
+  /** Whether results are to be stored now, or wait for others: for so many as the map asks for, while more are on
+   * their way, but not for long. */
+  #isRipe(): boolean {
+    const { length } = this.#results;
+    if (length === 0 || this.#draft !== undefined || this.#handover) return length > 0;
+    const together = this.#run.state.created.node?.tree.checkpoint ?? 1;
+    return length >= together || this.#attempts.size === 0 || this.#engine.clock.now() >= this.#heldUntil;
+  }
+
   async #deliver(event: Delivery, outcome: Outcome, bytes?: number): Promise<boolean> {
     const draft = this.#open();
     draft.push(event, bytes);
     await this.#execution.deliver(event, draft.seen, outcome);
     return true;
+  }
+
+  async #deliverKept(kept: StepCompleted | ItemKept): Promise<boolean> {
+    const { output } = kept.type === "StepCompleted" ? kept : this.#run.state.open.get(kept.operation)!;
+    return this.#deliver(kept, { value: await readPayload(this.#engine, output) });
   }
 
   async #deliverPatches(): Promise<boolean> {
@@ -591,11 +610,7 @@ export class Leg {
       for (const event of events)
         if (BEGINS.has(event.type) && "operation" in event)
           this.#begin(state.open.get(event.operation ?? ""));
-    for (const effect of [...state.effects.values()]) {
-      if (this.#run.effectsDone.has(effect.id)) continue;
-      await perform(this.#engine, state, effect);
-      this.#run.effectsDone.add(effect.id);
-    }
+    await performAll(this.#engine, this.#run);
   }
 
   #beginAll(): void {
@@ -608,8 +623,8 @@ export class Leg {
       this.#heldBack = true;
       return;
     }
-    if (step === undefined || !needsAttempt(step) || this.#attempts.has(step.id) || !this.#fits(step.id))
-      return;
+    if (step === undefined || !needsAttempt(step) || this.#run.state.kept.has(step.id)) return;
+    if (this.#attempts.has(step.id) || !this.#fits(step.id)) return;
     const work = this.#execution.steps.get(step.id)!;
     this.#attempts.begin(
       { operation: step.id, attempt: step.attempts, work },
@@ -646,13 +661,14 @@ export class Leg {
 
   /** Waits until something may have changed: a result, a poke, a time, or the leg's end. */
   async #wait(): Promise<void> {
-    if (this.#results.length > 0 || this.#poked || this.#execution.peek() !== undefined) return;
+    if (this.#isRipe() || this.#poked || this.#execution.peek() !== undefined) return;
     const now = this.#engine.clock.now();
     // What is due while the leg only waits to hand over is for the next leg.
     const wakeAt = this.#handover ? undefined : wakeAtOf(this.#run.state);
     const next = Math.min(
       wakeAt ?? Number.POSITIVE_INFINITY,
       now + TAIL_READ_MS,
+      this.#results.length > 0 ? this.#heldUntil : Number.POSITIVE_INFINITY,
       Math.max(this.#until - LEG_CLOSING_MS, now + 1),
     );
     const waitMs = Math.max(0, next - now);
@@ -710,6 +726,13 @@ function endsUnstarted(run: Resident): boolean {
   return state.generation === 0 && state.cancel !== undefined;
 }
 
+/** Most items are one step: its output is not stored again as the item's. */
+function itemSettled(state: RunState, event: ItemSettled, output: Payload): ItemSettled {
+  const first = state.operations.get(`${event.operation}/1`);
+  const isSame = first?.status === "completed" && JSON.stringify(first.output) === JSON.stringify(output);
+  return isSame ? { type: event.type, operation: event.operation, of: first.id } : { ...event, output };
+}
+
 function runningSteps(run: Resident): Operation[] {
   const running: Operation[] = [];
   for (const operation of run.state.open.values()) if (needsAttempt(operation)) running.push(operation);
@@ -728,7 +751,7 @@ function bytesOf(command: Command): number {
       ? command.patch
       : command.type === "ChildStarted"
         ? command.input
-        : command.type === "RunCompleted"
+        : command.type === "RunCompleted" || command.type === "ItemSettled"
           ? command.output
           : undefined;
   return 120 + jsonBytes(payload);

@@ -8,15 +8,18 @@ import {
   KNOWN_EVENTS_MAX,
   KNOWN_RUNS_MAX,
   LEG_MS,
+  MAP_SITES_MAX,
   MESSAGE_DELAY_MS_MAX,
   RESIDENT_EVENTS_MAX,
   RESIDENT_RUNS_MAX,
   SWEEP_AFTER_MS,
 } from "../core/limits.ts";
+import { type MapLimits, mapLimits } from "../core/maps.ts";
 import { Registry } from "../core/workflow.ts";
 import { Lines } from "./lines.ts";
 import type { Reader } from "./parts.ts";
 import { Residents } from "./residents.ts";
+import { Sites } from "./sites.ts";
 import { turnWorkflow } from "./turn.ts";
 
 /** Workflows that the engine itself is written in. */
@@ -47,6 +50,8 @@ export interface Settings {
   isolation: Isolation | undefined;
   /** A long run's journal is packed once cold reads of it have cost this many times what packing it costs. */
   packAfter: number;
+  /** From how many items on, and how, maps are spread over child runs. */
+  maps: MapLimits;
   /** Whether a lease's owner is known to be gone, so that its lease holds nobody up. */
   isDead(owner: string): boolean;
 }
@@ -61,6 +66,8 @@ export interface Engine extends Reader {
   known: Residents;
   /** Of the writers from outside, by run. */
   lines: Lines;
+  /** Items and code of the maps that this process works on for other runs. */
+  sites: Sites;
 }
 
 export function createEngine(
@@ -80,6 +87,7 @@ export function createEngine(
     messageDelayMsMax: MESSAGE_DELAY_MS_MAX,
     sweepAfterMs: SWEEP_AFTER_MS,
     packAfter: 1,
+    maps: mapLimits,
     isDead: () => false,
     group: undefined,
     isolation: undefined,
@@ -95,6 +103,7 @@ export function createEngine(
     residents: new Residents(options.residentRunsMax ?? RESIDENT_RUNS_MAX, RESIDENT_EVENTS_MAX),
     known: new Residents(KNOWN_RUNS_MAX, KNOWN_EVENTS_MAX),
     lines: new Lines(),
+    sites: new Sites(MAP_SITES_MAX),
   };
   for (const own of ownWorkflows) registry.addOwn(own(engine));
   return engine;

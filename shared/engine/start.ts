@@ -8,7 +8,7 @@
 import { isDriven } from "../core/driven.ts";
 import { durationMs } from "../core/duration.ts";
 import { StepfoldError } from "../core/errors.ts";
-import type { RunContinued, RunCreated, SignalReceived } from "../core/events.ts";
+import type { MapNode, RunContinued, RunCreated, SignalReceived } from "../core/events.ts";
 import { fold } from "../core/fold.ts";
 import { checkName, isRunId, runIdOfKey, sha256 } from "../core/ids.ts";
 import { canonicalJson, type Json, type JsonObject, toJson } from "../core/json.ts";
@@ -48,6 +48,8 @@ export interface StartRequest {
   definition?: Json;
   parent?: { runId: string; operation: string };
   signal?: { name: string; payload?: Json; signalId?: string };
+  /** A run of a map's tree. */
+  node?: MapNode;
 }
 
 /** Starts a run, or answers the one that the same request has started. `definition` is one of the engine's own. */
@@ -115,7 +117,8 @@ function runIdOf(engine: Engine, request: StartRequest): string {
 const keyScope = ({ settings }: Engine, { owner }: StartRequest): string | undefined =>
   settings.isolation === undefined ? undefined : owner;
 
-async function create(
+/** Puts a new run, with its wake before it; of two that put the same id, one is told `created`. */
+export async function create(
   engine: Engine,
   runId: string,
   requestHash: string,
@@ -269,7 +272,10 @@ async function eventOf(
   const { input, state, definition: snapshot } = request;
   const timeoutMs =
     request.timeoutMs ??
-    (definition.options.timeout === undefined ? undefined : durationMs(definition.options.timeout));
+    // A node's time is its parent's.
+    (definition.options.timeout === undefined || request.node !== undefined
+      ? undefined
+      : durationMs(definition.options.timeout));
   const payload = async (value: Json | undefined) =>
     value === undefined ? undefined : payloadOf(engine, key, value, JSON.stringify(value));
   const event: RunCreated = {
@@ -292,6 +298,7 @@ async function eventOf(
     step: request.step,
     externalParentId: request.externalParentId,
     parent: request.parent,
+    node: request.node,
     definitionHash: definition.definitionHash,
   };
   for (const name of Object.keys(event) as (keyof RunCreated)[])

@@ -146,7 +146,8 @@ export interface JournalStore {
   reschedule(key: RunKey, change: { dueAt: number; from?: number; sequence?: number }): Promise<boolean>;
 
   /** Runs by time of creation; filters are joined by AND. Of a `parent`'s children it answers at least those that
-   * others have started under it: what the parent started itself is in its journal (`engine/list.ts`). A page may be short of `limit` and still have a cursor. */
+   * others have started under it: what the parent started itself is in its journal (`engine/list.ts`). Runs
+   * that work on another's map (`created.node`) are in no other list. A page may be short of `limit` and still have a cursor. */
   list(query: ListQuery): Promise<{ headers: Header[]; cursor?: string }>;
 
   /** Runs whose `dueAt` is at or before `before`, earliest first in each shard. */

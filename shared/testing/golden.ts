@@ -15,9 +15,11 @@ import { fold } from "../core/fold.ts";
 import { childRunId, idempotencyKeyOf, successorRunId } from "../core/ids.ts";
 import { canonicalJson, type Json, type JsonObject, type Payload } from "../core/json.ts";
 import { LEG_MS } from "../core/limits.ts";
+import { isLeaf } from "../core/maps.ts";
 import { mergedState, replay } from "../core/replay.ts";
 import type { RunState } from "../core/state.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
+import { recordedIn } from "../engine/executions.ts";
 import { entriesOf, readPayload } from "../engine/load.ts";
 import type { Ports } from "../engine/parts.ts";
 import { loaded } from "./inspect.ts";
@@ -30,6 +32,8 @@ export interface GoldenJournal {
   entries: Entry[];
   /** The payloads that were too large for the journal, by their key. */
   blobs: Record<string, Json>;
+  /** Of a run that works on another's map: that run's, from which its items come. */
+  mapper?: GoldenJournal;
 }
 
 /** The run's journal, fit to be kept. `scrub` maps texts to what stands for them. */
@@ -45,7 +49,10 @@ export async function recordJournal(
   for (const payload of payloadsOf(entries))
     if ("b" in payload) blobs[payload.b.key] = (await readPayload(host.ports, payload)) as Json;
   const { workflow, version } = header.created;
-  let text = JSON.stringify({ workflow, version, runId, inc: header.inc, entries, blobs });
+  const { node, parent } = header.created;
+  const mapper =
+    node === undefined ? {} : { mapper: await recordJournal(host, node.mapper ?? parent!.runId) };
+  let text = JSON.stringify({ workflow, version, runId, inc: header.inc, entries, blobs, ...mapper });
   for (const [found, replacement] of Object.entries(scrub))
     text = text.replaceAll(inJson(found), inJson(replacement));
   return JSON.parse(text) as GoldenJournal;
@@ -65,28 +72,46 @@ export function normalised(golden: GoldenJournal): Json {
 
 /** Replays the journal with the code of today. Throws `NonDeterminism` where that does otherwise. */
 export async function replayJournal(definition: AnyWorkflow, golden: GoldenJournal): Promise<void> {
+  const { execution, state, value } = await replayed(definition, golden);
+  await checkEnd(execution, state, { entries: golden.entries, value });
+}
+
+interface Replayed {
+  execution: Execution;
+  state: RunState;
+  value(of: Payload | undefined): Promise<Json | undefined>;
+}
+
+async function replayed(definition: AnyWorkflow, golden: GoldenJournal): Promise<Replayed> {
   const state = fold(golden, golden.entries);
   const payload = async (of: Payload | undefined): Promise<Json | undefined> =>
     of === undefined || "v" in of ? of?.v : golden.blobs[of.b.key];
-  const value = payload;
   const execution = new Execution(definition, {
     runId: golden.runId,
     inc: golden.inc,
     dryRun: state.created.dryRun ?? false,
-    input: await value(state.created.input),
+    input: await payload(state.created.input),
     state: await mergedState(state.created.state === undefined ? [] : [state.created.state], { payload }),
     markers: state.markers,
     legMs: LEG_MS,
     log: { debug() {}, info() {}, warn() {}, error() {} },
+    ...recordedIn({ state }),
+    ...(await nodeIn(definition, golden, state)),
   });
   const outcome = async (event: Delivery): Promise<Outcome> => {
     const operation = "operation" in event ? state.operations.get(event.operation) : undefined;
     if (operation?.error !== undefined) return { error: operation.error };
-    const output = await value(operation?.output);
+    const output = await payload(operation?.output);
     return output === undefined ? {} : { value: output };
   };
   await replay(execution, state, { outcome, payload });
-  await checkEnd(execution, state, { entries: golden.entries, value });
+  return { execution, state, value: payload };
+}
+
+async function nodeIn(definition: AnyWorkflow, golden: GoldenJournal, { created: { node } }: RunState) {
+  if (node === undefined) return {};
+  const mapper = await replayed(definition, golden.mapper!);
+  return { node: { node, site: isLeaf(node) ? mapper.execution.sites.get(node.operation) : undefined } };
 }
 
 type Value = (of: Payload | undefined) => Promise<Json | undefined>;
@@ -147,11 +172,12 @@ function idsOf(golden: GoldenJournal): [string, string][] {
       note(childRunId(inc, event.operation, 0), "child");
     }
     if (event.type === "RunCreated") {
-      const { continuedFrom, firstRunId, parent, signals = [] } = event;
-      for (const relative of [continuedFrom, firstRunId, parent?.runId])
+      const { continuedFrom, firstRunId, parent, node, signals = [] } = event;
+      for (const relative of [continuedFrom, firstRunId, parent?.runId, node?.inc])
         if (relative !== undefined) note(relative, "relative");
       for (const { signalId } of signals) note(signalId, "signal");
     }
+    if (event.type === "ChildStarted") note(event.childRunId, "child");
     if ("signalId" in event) note(event.signalId, "signal");
     if ("requestId" in event && event.requestId !== undefined) note(event.requestId, "request");
   }

@@ -15,6 +15,7 @@ import { type Duration, durationMs } from "../core/duration.ts";
 import { OperationError, StepfoldError } from "../core/errors.ts";
 import type { Decision } from "../core/events.ts";
 import { type Json, toJson } from "../core/json.ts";
+import { type MapLimits, mapLimits } from "../core/maps.ts";
 import { type AnyWorkflow, isWorkflow, type Workflow } from "../core/workflow.ts";
 import {
   beatCallback,
@@ -59,6 +60,8 @@ export interface TestHostOptions {
   log?: Log;
   /** Who plays the runners of remote workflows, by the workflow's name. One that throws was not reached. */
   runners?: Record<string, ScriptedRunner>;
+  /** From how many items on, and how, `run.map` is spread over child runs: small trees for tests. */
+  maps?: Partial<MapLimits>;
   /** Crash once, at this moment of those that `moments` counts. */
   crashAt?: number;
 }
@@ -74,6 +77,7 @@ export class TestHost {
   /** How many times the processes were about to call a port, or had just called one. */
   moments = 0;
   readonly #crashAt: number | undefined;
+  readonly #maps: MapLimits;
   #workflows: AnyWorkflow[];
   readonly #log: Log;
   readonly #work: Work;
@@ -93,6 +97,7 @@ export class TestHost {
       .map((workflow) => this.#work.watched(workflow));
     this.#log = options.log ?? silent;
     this.#crashAt = options.crashAt;
+    this.#maps = { ...mapLimits, ...options.maps };
     this.#engine = this.#newProcess();
     this.#pump = new Pump(this.ports, this.#engine, this.#work);
   }
@@ -266,7 +271,12 @@ export class TestHost {
     return createEngine(mortalPorts(this.ports, life), {
       workflows: this.#workflows,
       log: this.#log,
-      settings: { owner, codeHash: `code-${this.#deployments}`, isDead: (other) => other !== owner },
+      settings: {
+        owner,
+        codeHash: `code-${this.#deployments}`,
+        isDead: (other) => other !== owner,
+        maps: this.#maps,
+      },
     });
   }
 }

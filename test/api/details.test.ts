@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { workflow } from "../../shared/core/workflow.ts";
 import { decideGate } from "../../shared/engine/control.ts";
 import * as workflows from "./workflows.ts";
 import { aWorld, problem, type World } from "./world.ts";
@@ -151,6 +152,60 @@ describe("operations", () => {
     });
     expect((await ask("GET", "/runs/r/operations?cursor=7")).body).toEqual({ items: [] });
     expect(await ask("GET", "/runs/none/operations")).toMatchObject(problem(404, "RunNotFound"));
+  });
+  test("those of a map over many items are listed as if they were the run's own, page by page", async () => {
+    const each = workflow("each", (run) =>
+      run.map(
+        "each",
+        [0, 1, 2, 3, 4],
+        (item, n) =>
+          item.step(
+            "work",
+            () => {
+              if (n === 3) throw new Error("no");
+              return n;
+            },
+            { retry: { maxAttempts: 1 } },
+          ),
+        { batch: 2, tolerate: 1 },
+      ),
+    );
+    const { runs, ask } = aWorld([each]);
+    await runs.start(each, undefined, { runId: "r" });
+    const whole = (await ask("GET", "/runs/r/operations")).body;
+    const ids = ["1", "1/0-1", "1/0", "1/0/1", "1/1", "1/1/1", "1/2-3", "1/2", "1/2/1", "1/3", "1/3/1"];
+    expect(whole.items.map(({ id }: { id: string }) => id)).toEqual([...ids, "1/4-4", "1/4", "1/4/1"]);
+    expect(whole.items.find(({ id }: { id: string }) => id === "1/3")).toMatchObject({
+      kind: "item",
+      name: "each[3]",
+      parent: "1",
+      status: "failed",
+      error: { message: "no" },
+    });
+    expect(whole.items.find(({ id }: { id: string }) => id === "1/4")).toMatchObject({
+      status: "completed",
+      output: 4,
+    });
+    for (const limit of [1, 3]) {
+      const seen: unknown[] = [];
+      for (let more = ""; ; ) {
+        const { items, cursor } = (await ask("GET", `/runs/r/operations?limit=${limit}${more}`)).body;
+        seen.push(...items);
+        if (cursor === undefined) break;
+        more = `&cursor=${cursor}`;
+      }
+      expect(seen).toEqual(whole.items);
+    }
+    expect((await ask("GET", "/runs")).body.items).toHaveLength(1);
+    const nodes = (await ask("GET", "/runs?parent=r")).body.items;
+    expect(nodes).toHaveLength(3);
+    expect(nodes[0]).toMatchObject({
+      workflow: "each",
+      origin: "map",
+      parentRunId: "r",
+      status: "completed",
+    });
+    expect((await ask("GET", "/runs/r/operations?cursor=1.x")).status).toBe(422);
   });
 });
 

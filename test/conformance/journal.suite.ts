@@ -13,6 +13,7 @@ import {
   type Opened,
   type SuiteOptions,
 } from "../support/ports.ts";
+import { mapping } from "./nodes.suite.ts";
 import { packing, paging } from "./segments.suite.ts";
 
 type Port = Opened<"journal">;
@@ -30,6 +31,7 @@ export function journalSuite(name: string, open: () => Promise<Port>, options: S
     listing(test);
     expiring(test);
     paging(test);
+    mapping(test);
     packing(test);
     changing(test);
     costing(test);

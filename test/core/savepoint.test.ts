@@ -11,13 +11,14 @@ const files = ["examples/*/golden/*.json", "test/engine/golden/*.json"].flatMap(
   globSync(pattern),
 );
 
-/** Collections as lists, so that their order counts too, but for all operations together. */
+/** Collections as lists, so that their order counts too, but for what is only ever looked up. */
+const LOOKED_UP = ["operations", "kept"];
 const shown = (state: RunState) =>
   structuredClone(
     Object.fromEntries(
       Object.entries(state).map(([name, value]) => [
         name,
-        name !== "operations" && (value instanceof Map || value instanceof Set) ? [...value] : value,
+        !LOOKED_UP.includes(name) && (value instanceof Map || value instanceof Set) ? [...value] : value,
       ]),
     ),
   );

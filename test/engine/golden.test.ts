@@ -93,6 +93,22 @@ const workflows = {
     return left === 0 ? "done" : run.continueAsNew(left - 1);
   }),
   remote: remote("remote", { url: "http://runner.test" }),
+  tree: workflow("tree", (run) =>
+    run.map(
+      "each",
+      ["a", "b", "c", "d"],
+      (item, value) =>
+        item.step(
+          "work",
+          () => {
+            if (isBroken && value === "b") throw new Error("broken");
+            return value.toUpperCase();
+          },
+          { retry: { maxAttempts: 1 } },
+        ),
+      { batch: 2 },
+    ),
+  ),
 } satisfies Record<string, AnyWorkflow>;
 
 /** Out of reach at first; then a step that fails once, a sleep, an event, and the end. */
@@ -113,7 +129,16 @@ function remoteRunner(): ScriptedRunner {
   };
 }
 
-const scenarios: Record<keyof typeof workflows, (host: TestHost) => Promise<string>> = {
+/** A map over a tree whose second item fails, redriven. */
+const redrivenTree = async (host: TestHost): Promise<string> => {
+  isBroken = true;
+  const runId = await host.start("tree");
+  isBroken = false;
+  await host.redrive(runId);
+  return runId;
+};
+
+const scenarios: Record<keyof typeof workflows | "leaf", (host: TestHost) => Promise<string>> = {
   callbacks: async (host) => {
     const runId = await host.start("callbacks");
     await host.skip("50m");
@@ -168,11 +193,16 @@ const scenarios: Record<keyof typeof workflows, (host: TestHost) => Promise<stri
     await host.signal(runId, "paid", { by: "card" });
     return runId;
   },
+  tree: redrivenTree,
+  leaf: async (host) => {
+    const operations = await host.operations(await redrivenTree(host));
+    return operations.find(({ kind }) => kind === "child")!.childRunId!;
+  },
 };
 
 const ENDINGS: Record<string, string> = { "timed-out": "timedOut", overgrown: "failed" };
 
-describe.each(Object.keys(scenarios) as (keyof typeof workflows)[])("%s", (name) => {
+describe.each(Object.keys(scenarios) as (keyof typeof scenarios)[])("%s", (name) => {
   test("the journal is still written so", async () => {
     const host = testHost({ workflows: Object.values(workflows) });
     const runId = await scenarios[name](host);

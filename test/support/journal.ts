@@ -131,6 +131,8 @@ export const settled = (
     | "TimerFired"
     | "SignalTimedOut"
     | "ChildSettled"
+    | "ItemKept"
+    | "ItemSettled"
     | "GateSettled"
     | "GateTimedOut"
     | "CallbackSettled"
@@ -200,6 +202,12 @@ export const branchesStarted = (operation: string, kind: "all" | "any" | "race")
   name: kind,
   kind,
   branches: ["a", "b"],
+});
+export const itemStarted = (operation: string): RunEvent => ({
+  type: "ItemStarted",
+  operation,
+  name: `each[${operation}]`,
+  parent: "fork",
 });
 export const stateSet = (patch: Json): RunEvent => ({ type: "StateSet", patch: { v: patch } });
 export const runCompleted = (output?: Json): RunEvent => ({

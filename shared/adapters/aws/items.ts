@@ -186,7 +186,10 @@ export function encodeNewRun(run: NewRun): { header: Item; entryZero?: Item } {
 }
 
 function headerItem(run: NewRun, created: RunCreated): Item {
-  const { type: _type, workflow, owner, ...rest } = created;
+  const { type: _type, workflow, owner, ...others } = created;
+  // A run that works on another's map is in no index but that of what is due: its owner stays with its event.
+  const isNode = created.node !== undefined;
+  const rest = isNode ? { ...others, owner } : others;
   const shard = shardOf(run.runId);
   const item: Item = {
     ...headerKey(run.runId),
@@ -199,12 +202,12 @@ function headerItem(run: NewRun, created: RunCreated): Item {
     [ATTRIBUTE.updatedAt]: number(run.createdAt),
     [ATTRIBUTE.dueShard]: text(dueShard(shard)),
     [ATTRIBUTE.dueAt]: number(run.dueAt),
-    [ATTRIBUTE.listShard]: text(listShardName(shard)),
     [ATTRIBUTE.listKey]: text(listKeyOf(run.createdAt, run.runId)),
     [ttl]: number(expirySeconds(run.expiresAt)),
   };
   if (run.status === "running") item[ATTRIBUTE.startedAt] = number(run.createdAt);
-  if (owner !== undefined) item[ATTRIBUTE.owner] = text(owner);
+  if (!isNode) item[ATTRIBUTE.listShard] = text(listShardName(shard));
+  if (owner !== undefined && !isNode) item[ATTRIBUTE.owner] = text(owner);
   if (isStartedUnder(created)) item[ATTRIBUTE.parent] = text(created.parent.runId);
   return withEvents(item, JSON.stringify(rest), HEADER_GROWTH_BYTES);
 }

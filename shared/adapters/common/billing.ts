@@ -49,9 +49,15 @@ export function dueIndexUnits(before: number | undefined, after: number | undefi
   return (before === undefined ? 0 : 1) + (after === undefined ? 0 : 1);
 }
 
-/** A header's own item, its rows in the list and the due index, and in those of owners and parents where it has one. */
+/** A header's own item, its rows in the list and the due index, and in those of owners and parents where it has one.
+ * A run that works on another's map is in the due index only. */
 export const createUnits = (bytes: number, created: RunCreated): number =>
-  writeUnits(bytes) + 2 + (created.owner === undefined ? 0 : 1) + (created.parent?.operation === "" ? 1 : 0);
+  created.node !== undefined
+    ? writeUnits(bytes) + 1
+    : writeUnits(bytes) +
+      2 +
+      (created.owner === undefined ? 0 : 1) +
+      (created.parent?.operation === "" ? 1 : 0);
 
 /** An entry's JSON text; refuses what would not fit into one item. */
 export function entryText(key: RunKey, entry: { sequence: number }): { text: string; bytes: number } {

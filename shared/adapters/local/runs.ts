@@ -146,6 +146,8 @@ function conditionsOf(query: ListQuery, now: number): { where: string[]; values:
   if (query.workflow !== undefined) add("workflow = ?", query.workflow);
   if (query.owner !== undefined) add("owner = ?", query.owner);
   if (query.parent !== undefined) add("parent = ?", query.parent);
+  // Runs that work on a run's maps are listed with it only.
+  else add("json_extract(created, '$.node') IS NULL");
   if (query.stalled !== undefined) add("stalled = ?", query.stalled ? 1 : 0);
   if (query.createdAfter !== undefined) add("created_at > ?", query.createdAfter);
   if (query.createdBefore !== undefined) add("created_at < ?", query.createdBefore);

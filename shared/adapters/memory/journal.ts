@@ -287,7 +287,8 @@ function matches(header: Header, query: ListQuery): boolean {
     (query.workflow === undefined || created.workflow === query.workflow) &&
     (query.owner === undefined || created.owner === query.owner) &&
     (query.tag === undefined || created.tags?.[query.tag.key] === query.tag.value) &&
-    (query.parent === undefined || created.parent?.runId === query.parent) &&
+    // Runs that work on a run's maps are listed with it only.
+    (query.parent === undefined ? created.node === undefined : created.parent?.runId === query.parent) &&
     (query.stalled === undefined || (header.stalled ?? false) === query.stalled) &&
     (query.createdAfter === undefined || createdAt > query.createdAfter) &&
     (query.createdBefore === undefined || createdAt < query.createdBefore)

@@ -29,7 +29,7 @@ export const getJournal = route<schemas.AfterQuery>({
   },
 });
 
-export const getOperations = route<{ limit: number; cursor?: number }>({
+export const getOperations = route<{ limit: number; cursor?: string }>({
   method: "GET",
   path: "/runs/{runId}/operations",
   operationId: "getOperations",

@@ -31,6 +31,7 @@ export const operation = z.object({
     "condition",
     "child",
     "map",
+    "item",
     "all",
     "any",
     "race",
@@ -79,7 +80,12 @@ export const operation = z.object({
 });
 components.add(operation, { id: "Operation" });
 export type OperationView = z.infer<typeof operation>;
-export const operationsQuery = z.strictObject({ limit, cursor: sequence.optional() });
+/** A place among the operations, or places in the runs that work on its maps. */
+const place = z
+  .string()
+  .regex(/^\d{1,10}(\.\d{1,10}){0,30}$/, "is not one that an earlier page gave")
+  .optional();
+export const operationsQuery = z.strictObject({ limit, cursor: place });
 export const operationPage = page(operation);
 
 export const signal = z.object({

@@ -1,29 +1,63 @@
 /** A run's operations, flat and in order of start; and the signals that it received, in order of arrival. */
 import { type Operation, type RunState, type Signal, shownKind } from "../../core/state.ts";
+import { loadRun } from "../../engine/load.ts";
 import type { Engine } from "../../engine/settings.ts";
 import type { OperationView, SignalView } from "../schemas/details.ts";
 import type { Page } from "./journal.ts";
 import { Budget, iso, isoIf } from "./payloads.ts";
 
-/** The cursor is the place of the next operation in the order of start, which never changes. */
+/** A cursor is the place of the next operation in the order of start, which never changes; in a run that works on a
+ * map of this one, it is that run's place here and the operation's there. */
 export async function operationsPage(
   engine: Engine,
   state: RunState,
-  { limit, cursor = 0 }: { limit: number; cursor?: number },
+  { limit, cursor = "0" }: { limit: number; cursor?: string },
 ): Promise<Page<OperationView>> {
   const budget = new Budget(engine);
-  const rest = [...state.operations.values()].slice(cursor);
   const items: OperationView[] = [];
-  for (const operation of rest) {
+  for await (const { operation, place } of placedFrom(engine, state, cursor.split(".").map(Number))) {
     const isFull =
       items.length === limit || (operation.output !== undefined && !budget.fits(operation.output));
-    if (items.length > 0 && isFull) return { items, cursor: String(cursor + items.length) };
+    if (items.length > 0 && isFull) return { items, cursor: place.join(".") };
     const view = await viewOf(operation, budget);
     const hasRoom = budget.take({ ...view, output: undefined });
-    if (items.length > 0 && !hasRoom) return { items, cursor: String(cursor + items.length) };
+    if (items.length > 0 && !hasRoom) return { items, cursor: place.join(".") };
     items.push(view);
   }
   return { items };
+}
+
+interface Placed {
+  operation: Operation;
+  place: number[];
+}
+
+/** Operations from a place on. After each run that works on a map come the items and operations that it holds, under
+ * the ids that they would have in the run that maps. */
+async function* placedFrom(
+  engine: Engine,
+  state: RunState,
+  [first = 0, ...below]: readonly number[],
+  base?: string,
+): AsyncGenerator<Placed> {
+  const all = [...state.operations.values()];
+  for (let at = first; at < all.length; at++) {
+    const operation = base === undefined ? all[at]! : under(base, all[at]!);
+    const isBegun = at === first && below.length > 0;
+    if (!isBegun && operation.id !== base) yield { operation, place: [at] };
+    if (operation.node === undefined || operation.childRunId === undefined) continue;
+    const node = await loadRun(engine, operation.childRunId);
+    if (node === undefined) continue;
+    for await (const placed of placedFrom(engine, node.state, isBegun ? below : [], operation.parent))
+      yield { ...placed, place: [at, ...placed.place] };
+  }
+}
+
+/** A node's only operation of its own is the map, `1`. */
+function under(base: string, operation: Operation): Operation {
+  const renamed = (id: string): string => base + id.slice(1);
+  const { id, parent } = operation;
+  return { ...operation, id: renamed(id), ...(parent === undefined ? {} : { parent: renamed(parent) }) };
 }
 
 export const operationView = (engine: Engine, operation: Operation): Promise<OperationView> =>

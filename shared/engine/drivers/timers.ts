@@ -2,9 +2,10 @@
  * What a driven run does by itself: its gates' and its own time come to an end. No leg runs for it; a wake or the
  * sweep brings it here, and any of them brings its header to where its journal is.
  */
+
+import { runTimedOut } from "../../core/endings.ts";
 import { StepfoldError } from "../../core/errors.ts";
 import type { GateTimedOut, RunTimedOut } from "../../core/events.ts";
-import { runTimedOut } from "../../core/execution.ts";
 import { dueAtOf, type RunState, wakeAtOf } from "../../core/state.ts";
 import { appendOutside } from "../outside.ts";
 import type { Engine } from "../settings.ts";

@@ -1,0 +1,151 @@
+/**
+ * The runs of a map's tree, as their parents deal with them: started, redriven, cancelled, paused, and heard.
+ *
+ * 1. A node is one run through all of its parent's redrives. Each request of a parent carries the round, or the
+ *    entry, that it is of: what comes late is void.
+ * 2. A node that ends reports to its parent, and what the parent then waits for decides: it takes the end, or the
+ *    node is redriven for the parent's present round. So no order of ends and redrives loses one.
+ */
+import { StepfoldError } from "../core/errors.ts";
+import type { MapNode } from "../core/events.ts";
+import { sha256 } from "../core/ids.ts";
+import { redrivePoint } from "../core/redrive.ts";
+import type { Effect, Operation, RunState } from "../core/state.ts";
+import { loadRun } from "./load.ts";
+import { appendOutside, type OutsideDecision } from "./outside.ts";
+import { endOf } from "./reports.ts";
+import type { Engine } from "./settings.ts";
+import { create } from "./start.ts";
+import { sendWake, wakeOf } from "./wake.ts";
+
+/** Starts a node, or lets one that is there go on for this round. */
+export async function startNode(engine: Engine, state: RunState, id: string): Promise<void> {
+  const operation = state.operations.get(id);
+  if (operation?.childRunId === undefined) return;
+  const isNew = operation.round === 0 || !(await exists(engine, operation.childRunId));
+  if (isNew && (await created(engine, state, operation))) return;
+  const node = await loadRun(engine, operation.childRunId, { consistent: true });
+  if (node === undefined) return;
+  if (node.state.finished !== undefined) return reportNode(engine, node.state);
+  // Its first starter's wake may have been lost with it.
+  if (node.state.phase === "created") await sendWake(engine, wakeOf(node.state));
+}
+
+const exists = async (engine: Engine, runId: string): Promise<boolean> =>
+  (await engine.journal.header(runId, { consistent: true })) !== undefined;
+
+async function created(engine: Engine, state: RunState, operation: Operation): Promise<boolean> {
+  const { workflow, version, owner, dryRun } = state.created;
+  const definition = engine.registry.find(workflow, version);
+  if (definition === undefined)
+    throw new StepfoldError(
+      "WorkflowNotFound",
+      `There is no workflow ${JSON.stringify(workflow)} of version ${version} to work on a map of run ${state.runId}.`,
+    );
+  const runId = operation.childRunId!;
+  const { created: isCreated } = await create(engine, runId, sha256(`node ${runId}`), definition, {
+    workflow,
+    version,
+    owner,
+    dryRun,
+    origin: "map",
+    parent: { runId: state.runId, operation: operation.id },
+    node: nodeOf(state, operation),
+  });
+  return isCreated;
+}
+
+/** What a node needs to know: the same of the whole tree, but for its part. */
+function nodeOf({ operations, created, inc }: RunState, { node, parent, round }: Operation): MapNode {
+  const ofRound = round === 0 || round === undefined ? {} : { round };
+  const { id, name, tree, sequence } = operations.get(parent!)!;
+  // The map is the run's own, or the run is a node itself.
+  if (tree !== undefined)
+    return { name, inc, operation: id, sequence: sequence!, tree, ...node!, ...ofRound };
+  const { concurrency: _all, round: _before, ...own } = created.node!;
+  return { ...own, mapper: own.mapper ?? created.parent!.runId, ...node!, ...ofRound };
+}
+
+/** Tells the parent of a node's end, or redrives the node where that is what the parent waits for. */
+export async function reportNode(engine: Engine, state: RunState): Promise<void> {
+  const { runId, operation } = state.created.parent!;
+  const end = await endOf(engine, state, runId, operation);
+  const isWhole = end.status === "completed" && end.failedItems === undefined;
+  let again: number | undefined;
+  await ifThere(
+    appendOutside(engine, runId, (parent) => {
+      const waiting = parent.open.get(operation);
+      again = undefined;
+      if (parent.finished !== undefined || waiting?.childRunId !== state.runId) return nothing;
+      const wake = `child:${operation}`;
+      if (parent.childEnds.has(operation)) return { events: [], wake };
+      if (isWhole || waiting.round === state.round) return { events: [end], wake };
+      if (waiting.round! > state.round) again = waiting.round;
+      return nothing;
+    }),
+  );
+  if (again !== undefined) await redriveNode(engine, state.runId, again);
+}
+
+function redriveNode(engine: Engine, runId: string, round: number): Promise<void> {
+  const requestId = `round:${round}`;
+  return ifThere(
+    appendOutside(engine, runId, (node) => {
+      const wake = `redrive:${requestId}`;
+      if (node.round >= round) return { events: [], wake: node.finished === undefined ? wake : undefined };
+      if (node.finished === undefined) return nothing;
+      const redriven = { type: "RunRedriven", requestId, ...redrivePoint(node, undefined), round } as const;
+      return { events: [redriven], wake, changesStatus: true };
+    }),
+  );
+}
+
+/** Cancels a node for its parent's sake. */
+export function cancelNode(
+  engine: Engine,
+  state: RunState,
+  { childRunId, round = 0 }: Effect & { kind: "cancelChild" },
+): Promise<void> {
+  const requestId = `parent:${round}`;
+  return ifThere(
+    appendOutside(engine, childRunId, (node) => {
+      if (node.finished !== undefined || node.round > round) return nothing;
+      const wake = `request:${requestId}`;
+      if (node.requests.has(requestId)) return { events: [], wake };
+      const reason = "its parent no longer needs it";
+      const cancel = { type: "CancelRequested", requestId, reason, by: state.runId } as const;
+      return { events: [cancel], wake, changesStatus: node.pause !== undefined };
+    }),
+  );
+}
+
+/** Lets a pause of the parent, or its end, reach a node. */
+export function steerNode(
+  engine: Engine,
+  state: RunState,
+  { childRunId, order, paused }: Effect & { kind: "steerNode" },
+): Promise<void> {
+  const requestId = `order:${order}`;
+  const type = paused ? "PauseRequested" : "ResumeRequested";
+  return ifThere(
+    appendOutside(engine, childRunId, (node) => {
+      if (node.finished !== undefined || node.order > order) return nothing;
+      const wake = `request:${requestId}`;
+      if (node.requests.has(requestId)) return { events: [], wake };
+      const reason = paused ? "its parent is paused" : "its parent goes on";
+      const event = { type, requestId, reason, by: state.runId, order } as const;
+      return { events: [event], wake, changesStatus: paused || node.pause !== undefined };
+    }),
+  );
+}
+
+const nothing: OutsideDecision = { events: [], wake: undefined };
+
+/** A node, or a parent, that is no longer there needs nothing. */
+async function ifThere(appended: Promise<unknown>): Promise<void> {
+  try {
+    await appended;
+  } catch (error) {
+    if (!(error instanceof StepfoldError) || error.code !== "RunNotFound") throw error;
+  }
+}
