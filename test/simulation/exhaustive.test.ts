@@ -18,8 +18,10 @@ const faults: Fault[] = [
 ];
 const profile: Profile = { ...calm, visibilityMs: 150_000 };
 
-const history = (name: string, options: { isLossy: boolean; plan: PlannedFault[] }): Promise<History> =>
-  new World({ seed: 7, play: [name], profile, ...options }).run();
+const history = (
+  name: string,
+  options: { isLossy: boolean; plan: PlannedFault[]; profile?: Profile; isTraced?: boolean },
+): Promise<History> => new World({ seed: 7, play: [name], profile, ...options }).run();
 
 describe.each(Object.keys(scenarios))("%s", (name) => {
   it("comes to its end undisturbed", async () => {
@@ -44,5 +46,22 @@ describe.each(Object.keys(scenarios))("%s", (name) => {
       lost = counts.get("messageLost") ?? 0;
     } while (lost > 0);
     expect(message).toBeGreaterThan(1);
+  });
+});
+
+/** Every process is cold, reads a few entries at a time, and packs what it has read whenever it parks. */
+const packing: Profile = { ...profile, residentRunsMax: 0, packs: true };
+
+/** Runs that park often, wait, compensate, and are redriven. */
+const PACKED = ["timers", "polls", "redriven", "undone", "handover"];
+
+describe.each(PACKED)("%s, packed at every park", (name) => {
+  it.each(faults)("survives it at every call: $kind", async (fault) => {
+    const options = { isLossy: false, profile: packing };
+    const { calls, trace } = await history(name, { ...options, plan: [], isTraced: true });
+    for (const asked of ["journal.putSegment", "journal.segments"])
+      expect(trace.some((line) => line.includes(asked))).toBe(true);
+    for (let call = 1; call <= calls; call++)
+      expect(complaints(await history(name, { ...options, plan: [{ call, fault }] }))).toEqual([]);
   });
 });

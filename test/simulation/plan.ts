@@ -30,6 +30,8 @@ export interface Profile {
   latencyMs: number;
   visibilityMs: number;
   residentRunsMax: number;
+  /** Journals are read in pages of a few entries, and packed at every park. */
+  packs: boolean;
 }
 
 export type PlannedFault = { call: number; fault: Fault } | { message: number; copies: number[] };
@@ -47,6 +49,7 @@ export const calm: Profile = {
   latencyMs: 5,
   visibilityMs: 15 * 60_000,
   residentRunsMax: 1_000,
+  packs: false,
 };
 
 /** A profile by chance: each kind of fault is in it or not, at one of several rates. */
@@ -77,6 +80,7 @@ export function randomProfile(random: Random, isLossy: boolean): Profile {
     latencyMs: random.pick([0, 5, 5, 40, 400, 3_000]),
     visibilityMs: random.pick([150_000, 15 * 60_000]),
     residentRunsMax: random.pick([0, 1_000, 1_000]),
+    packs: random.chance(0.5),
   };
 }
 

@@ -48,12 +48,17 @@ export class Process {
       },
       world.attendants.stagehand(busy),
     );
-    this.engine = createEngine(defects.ports?.(ports, this, world) ?? ports, {
-      workflows: workflows.map((workflow) => this.#watched(workflow)),
-      log: world.logOf(name),
-      settings: { owner: name, codeHash: "simulated" },
-      residentRunsMax: world.profile.residentRunsMax,
-    });
+    const { packs } = world.profile;
+    const pages = packs ? { pages: { head: 3, next: 4 } } : {};
+    this.engine = createEngine(
+      { ...(defects.ports?.(ports, this, world) ?? ports), ...pages },
+      {
+        workflows: workflows.map((workflow) => this.#watched(workflow)),
+        log: world.logOf(name),
+        settings: { owner: name, codeHash: "simulated", ...(packs ? { packAfter: 0 } : {}) },
+        residentRunsMax: world.profile.residentRunsMax,
+      },
+    );
     this.#watchBusyLoops();
   }
 
