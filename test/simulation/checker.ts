@@ -6,10 +6,10 @@ import type { ChildFinished, Entry, RunEvent } from "../../shared/core/events.ts
 import { applyEntry, fold } from "../../shared/core/fold.ts";
 import { idempotencyKeyOf } from "../../shared/core/ids.ts";
 import type { Json } from "../../shared/core/json.ts";
-import { RETENTION_MS } from "../../shared/core/limits.ts";
+import { CLOCK_SKEW_MS, ITEM_BYTES_MAX, RETENTION_MS } from "../../shared/core/limits.ts";
 import type { Effect, RunState } from "../../shared/core/state.ts";
 import type { Wake } from "../../shared/engine/wake.ts";
-import type { NewRun, RunKey } from "../../shared/ports/journal.ts";
+import type { NewRun, Projection, RunKey } from "../../shared/ports/journal.ts";
 import type { Process } from "./process.ts";
 
 /** A run as the store has it. */
@@ -37,6 +37,11 @@ const OUTSIDE = new Set<string>([
 ]);
 const REQUESTS = new Set<string>(["CancelRequested", "StatePatched", "PauseRequested", "ResumeRequested"]);
 
+const DELIVERED = new Set<string>([
+  ...["StepCompleted", "StepFailed", "TimerFired", "SignalDelivered", "SignalTimedOut", "ChildSettled"],
+  ...["GateSettled", "GateTimedOut", "CallbackSettled", "CallbackTimedOut", "ConditionTimedOut"],
+]);
+
 /** The name by which a wake calls an event from outside. */
 function wakeNameOf(event: RunEvent): string | undefined {
   if (event.type === "SignalReceived") return `signal:${event.signalId}`;
@@ -53,6 +58,7 @@ export class Checker {
   readonly #onViolation: () => void;
   readonly #onDue: () => void;
   readonly #onGate: (runId: string, name: string) => void;
+  readonly #nowOf: (process: string) => number;
   readonly #retentionOf: (workflow: string) => number | undefined;
   readonly #isPublished: (runId: string, revision: number) => boolean;
   /** Which step an idempotency key stands for. */
@@ -71,6 +77,8 @@ export class Checker {
     onDue: () => void;
     onGate: (runId: string, name: string) => void;
     onEvent: (run: Watched, event: RunEvent) => void;
+    /** The time by a process' own clock. */
+    nowOf: (process: string) => number;
     retentionOf: (workflow: string) => number | undefined;
     isPublished: (runId: string, revision: number) => boolean;
   }) {
@@ -78,6 +86,7 @@ export class Checker {
     this.#onDue = options.onDue;
     this.#onGate = options.onGate;
     this.#onEvent = options.onEvent;
+    this.#nowOf = options.nowOf;
     this.#retentionOf = options.retentionOf;
     this.#isPublished = options.isPublished;
   }
@@ -151,6 +160,7 @@ export class Checker {
       this.violate("J7", key.runId, "It expired while it was still running");
     if (isOutside) this.#outside(run, entry);
     else this.#owners(process, run, entry);
+    this.#isNew(run, entry);
     const before = run.state.phase;
     try {
       for (const event of entry.events) this.#event(run, event, entry);
@@ -186,14 +196,39 @@ export class Checker {
     }
     if (entry.generation !== entry.sequence || claim.owner !== process.name)
       this.violate("J4", runId, `The claim at ${entry.sequence} has generation ${entry.generation}`);
-    const { skewMs } = process.engine.settings;
-    if (lease !== undefined && process.now() < lease.until + skewMs)
-      this.violate("J4", runId, `${process.name} claims it while the lease of ${lease.owner} is live`);
+    if (lease === undefined) return;
+    // By the clock of whom it is taken from, if clocks differ by no more than they may.
+    const ownersNow = this.#nowOf(lease.owner);
+    const isFar = Math.abs(ownersNow - process.now()) > CLOCK_SKEW_MS;
+    if (!isFar && lease.owner !== process.name && ownersNow < lease.until)
+      this.violate(
+        "J4",
+        runId,
+        `${process.name} claims it ${lease.until - ownersNow} ms before the lease of ${lease.owner} ends`,
+      );
+  }
+
+  /** What an entry may hold beside what is there already. */
+  #isNew(run: Watched, entry: Entry): void {
+    const { runId } = run.key;
+    if (run.entries.some(({ nonce }) => nonce === entry.nonce))
+      this.violate("J3", runId, `Entry ${entry.sequence} was stored twice`);
+    const bytes = JSON.stringify(entry.events).length;
+    if (bytes > ITEM_BYTES_MAX) this.violate("J2", runId, `Entry ${entry.sequence} has ${bytes} bytes`);
+    for (const event of entry.events) {
+      const isKnown =
+        (event.type === "SignalReceived" && run.state.signals.has(event.signalId)) ||
+        (REQUESTS.has(event.type) && run.state.requests.has((event as { requestId: string }).requestId));
+      if (isKnown) this.violate("J3", runId, `${event.type} came twice: ${JSON.stringify(event)}`);
+    }
   }
 
   #event(run: Watched, event: RunEvent, entry: Entry): void {
     const { state } = run;
     this.#onEvent(run, event);
+    const of = DELIVERED.has(event.type) ? (event as { operation: string }).operation : undefined;
+    if (of !== undefined && state.operations.has(of) && !state.open.has(of))
+      this.violate("J12", run.key.runId, `${event.type} comes after ${of} was settled`);
     switch (event.type) {
       case "StepStarted":
       case "ConditionStarted":
@@ -210,6 +245,8 @@ export class Checker {
       case "GateOpened":
         return this.#onGate(run.key.runId, event.name);
       case "ChildStarted":
+        if (this.#announced.has(event.childRunId))
+          this.violate("R5", run.key.runId, `${event.childRunId} is the id of two children`);
         this.#announced.add(event.childRunId);
         return;
       case "RunContinued":
@@ -253,6 +290,17 @@ export class Checker {
     const shortMs = run.state.finished!.at + run.retentionMs - run.expiresAt;
     if (shortMs > 0)
       this.violate("J7", run.key.runId, `It expires ${shortMs} ms before its retention is over`);
+  }
+
+  /** A header follows its journal, and never leads. */
+  projected(key: RunKey, { headerSequence, status }: Projection): void {
+    const run = this.runs.get(key.runId);
+    if (run === undefined) return;
+    const { sequence, finished } = run.state;
+    if (headerSequence > sequence)
+      this.violate("J1", key.runId, `Its header shows entry ${headerSequence}, and ${sequence} is the last`);
+    if (headerSequence === sequence && finished !== undefined && finished.status !== status)
+      this.violate("J1", key.runId, `Its header shows ${status}, its journal ${finished.status}`);
   }
 
   moved(key: RunKey, dueAt: number | null | undefined): void {
@@ -332,7 +380,7 @@ export class Checker {
   }
 
   /** A process calls a step's function. */
-  invoked(process: Process, idempotencyKey: string, attempt: number, name: string): void {
+  invoked(process: Process, idempotencyKey: string, attempt: number, name: string, timeoutMs: number): void {
     const step = this.#steps.get(idempotencyKey);
     if (step === undefined)
       return this.violate("J5", "?", `${process.name} calls step ${name}, which no stored entry has started`);
@@ -346,6 +394,9 @@ export class Checker {
       if (process.mayBeStale) return;
       return this.violate("J4", run.key.runId, `${where} without holding it`);
     }
+    const leftMs = run.state.lease.until - process.now();
+    if (leftMs < timeoutMs)
+      this.violate("J11", run.key.runId, `${where} for ${timeoutMs} ms, with ${leftMs} ms left of its leg`);
     const isRunning = run.state.open.get(operation)?.status === "running";
     if (!isRunning || attempt !== attempts)
       this.violate("step", run.key.runId, `${where}, which is at attempt ${attempts}, running: ${isRunning}`);

@@ -3,7 +3,7 @@
  * would do, made by what stands between it and its ports.
  */
 import type { PortsBehind } from "../../shared/adapters/simulated/index.ts";
-import type { Entry } from "../../shared/core/events.ts";
+import type { Entry, RunEvent } from "../../shared/core/events.ts";
 import { isOwners } from "../../shared/core/fold.ts";
 import { CLOCK_SKEW_MS } from "../../shared/core/limits.ts";
 import type { RunState } from "../../shared/core/state.ts";
@@ -195,4 +195,40 @@ export const tellsOnce: Defects = {
       publish: (changes) => ports.publisher.publish(changes).catch(() => {}),
     },
   }),
+};
+
+/** J4: the lease ends with the process's deadline, and no margin is left for clocks that differ. */
+export const noMargin: Defects = { settings: { skewMs: 0 } };
+
+/** R5: a run goes on as another, and leaves behind what it was sent and has not read. */
+export const leavesSignals: Defects = {
+  ports: (ports) => ({
+    ...ports,
+    journal: bound(ports.journal, {
+      create: ({ created: { signals: _left, ...created }, ...run }) =>
+        ports.journal.create({ ...run, created }),
+    }),
+  }),
+};
+
+/** J6: of the signals of one batch the first is not stored. */
+export const losesSignals: Defects = {
+  ports: (ports) =>
+    appending(ports, (key, entry, expiresAt) => {
+      const signals = entry.events.filter(({ type }) => type === "SignalReceived");
+      const events = signals.length > 1 ? entry.events.slice(1) : entry.events;
+      return ports.journal.append(key, { ...entry, events }, expiresAt);
+    }),
+};
+
+/** J6: a caller's cancel is accepted, and not recorded. */
+export const ignoresCancels: Defects = {
+  ports: (ports) =>
+    appending(ports, (key, entry, expiresAt) => {
+      const events = entry.events.map((event): RunEvent => {
+        if (event.type !== "CancelRequested" || event.by !== undefined) return event;
+        return { type: "StatePatched", requestId: event.requestId, patch: { v: {} } };
+      });
+      return ports.journal.append(key, { ...entry, events }, expiresAt);
+    }),
 };

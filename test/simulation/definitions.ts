@@ -18,8 +18,8 @@ export function definitionsOf(world: World, stagehand: Stagehand): AnyWorkflow[]
   ];
 }
 
-const never = () => new Promise<void>(() => {});
-const nobody: World = { busy: never, handOut() {}, isHealed: () => false };
+const never = () => new Promise<never>(() => {});
+const nobody: World = { busy: never, kill: never, handOut() {}, isHealed: () => false };
 const nothing: Stagehand = { begin: () => () => {}, busy: never, asks() {}, handToken() {} };
 
 /** Those that no process runs: to replay journals with. */

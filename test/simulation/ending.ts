@@ -82,6 +82,10 @@ export class Endings {
     }
     if (run.dueAt !== undefined)
       this.#checker.violate("J10", runId, "It is finished, and still in the due index");
+    const header = await this.#memory.journal.header(runId, { consistent: true });
+    const isKept = run.expiresAt > this.#memory.clock.now();
+    if (isKept && header?.status !== finished.status)
+      this.#checker.violate("J1", runId, `It ended ${finished.status}, its header shows ${header?.status}`);
     const ended: Ended = {
       runId,
       created,

@@ -56,7 +56,7 @@ const quoteOf = (index: number): number => [30, 20, 40][index]!;
 
 const subscriptionScenario: Scenario = async ({ client, random, sleep }, runId) => {
   await client.start({ workflow: "subscription", runId, input: { customer: runId } });
-  await sleep(random.pick([0, 29 * DAY_MS, 30 * DAY_MS, 65 * DAY_MS, 395 * DAY_MS]));
+  await sleep(random.pick([0, 29 * DAY_MS, 30 * DAY_MS, 65 * DAY_MS, 375 * DAY_MS]));
   await client.signal({ runId, name: "leave", signalId: "leave" });
 };
 

@@ -50,7 +50,7 @@ describe.each(Object.keys(scenarios))("%s", (name) => {
 });
 
 /** Every process is cold, reads a few entries at a time, and packs what it has read whenever it parks. */
-const packing: Profile = { ...profile, residentRunsMax: 0, packs: true };
+const packing: Profile = { ...profile, residentRunsMax: 0, pages: { head: 3, next: 4 } };
 
 /** Runs that park often, wait, compensate, and are redriven. */
 const PACKED = ["timers", "polls", "redriven", "undone", "handover"];

@@ -1,9 +1,9 @@
 /** Histories by seed, and what to do with one that went wrong. */
 import { programOf } from "./generated/arbitrary.ts";
-import { type PlannedFault, randomProfile } from "./plan.ts";
+import { randomProfile } from "./plan.ts";
 import { Random } from "./random.ts";
 import { allScenarios } from "./scenarios.ts";
-import { type History, type HistoryOptions, World } from "./world.ts";
+import type { History, HistoryOptions } from "./world.ts";
 
 /** A history by chance: its kind, its scenarios and its faults follow from the seed. */
 export function drawn(
@@ -25,26 +25,10 @@ export function drawn(
   return { seed, isLossy, play, ...(programs.length > 0 ? { programs } : {}), profile };
 }
 
-/** The same violation with as few faults as leave it. */
-export async function reduced(history: History): Promise<History> {
-  const invariant = history.violations[0]!.invariant;
-  let best = history;
-  for (let index = best.plan.length - 1; index >= 0; index--) {
-    const plan = best.plan.filter((_, other) => other !== index) as PlannedFault[];
-    const tried = await new World({ ...history.options, plan }).run();
-    if (
-      tried.violations.some((violation) => violation.invariant === invariant) &&
-      tried.plan.length <= plan.length
-    )
-      best = tried;
-  }
-  return best;
-}
-
-/** What a test says to have the same history again. */
+/** The command that has the same history again. */
 export function repeatedBy({ options, plan }: History): string {
   const { seed, isLossy, play, programs, profile } = options;
-  return `repeat: new World(${JSON.stringify({ seed, isLossy, play, programs, profile, plan })}).run()`;
+  return `npm run simulate -- --repeat '${JSON.stringify({ seed, isLossy, play, programs, profile, plan })}'`;
 }
 
 /** A history's violations, as a test shows them: none for a clean one. */

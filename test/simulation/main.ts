@@ -1,13 +1,17 @@
 /**
  * `npm run simulate -- --runs N --seed S`: N histories from seed S on, each with scenarios, faults and timing of its
- * own. Prints what was injected and every violation with what repeats it; exits 1 if there was any.
+ * own. Prints what was injected and every violation, made small, with what repeats it; exits 1 if there was any.
  *
  *   --only a,b    of these scenarios       --lossy | --lossless   of this kind only
  *   --trace       tell what happened in those that failed
+ *   --repeat J    the one history that J describes, told as it happens
  */
 import { parseArgs } from "node:util";
-import { drawn, reduced, repeatedBy } from "./histories.ts";
-import { type History, World } from "./world.ts";
+import { drawn, repeatedBy } from "./histories.ts";
+import { reduced } from "./reduce.ts";
+import { type History, type HistoryOptions, World } from "./world.ts";
+
+const FAILURES_MAX = 20;
 
 const { values } = parseArgs({
   options: {
@@ -17,40 +21,59 @@ const { values } = parseArgs({
     lossy: { type: "boolean", default: false },
     lossless: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
+    repeat: { type: "string" },
   },
 });
 
-const [runs, seed] = [Number(values.runs), Number(values.seed)];
-const kind = values.lossy === values.lossless ? undefined : values.lossy;
-const totals = new Map<string, number>();
-const failures: History[] = [];
-let [calls, workflowRuns] = [0, 0];
-const begun = performance.now();
-
-for (let index = 0; index < runs; index++) {
-  const history = await new World(
-    drawn(seed + index, { isLossy: kind, only: values.only?.split(",") }),
-  ).run();
-  for (const [fault, count] of history.counts) totals.set(fault, (totals.get(fault) ?? 0) + count);
-  calls += history.calls;
-  workflowRuns += history.runs;
-  if (history.violations.length === 0) continue;
-  failures.push(history);
-  console.log(await report(history));
-  if (failures.length >= 20) break;
+async function simulate(): Promise<number> {
+  const [runs, seed] = [Number(values.runs), Number(values.seed)];
+  const isLossy = values.lossy === values.lossless ? undefined : values.lossy;
+  const only = values.only?.split(",");
+  const faults = new Map<string, number>();
+  const begun = performance.now();
+  let [done, failures, calls, workflowRuns] = [0, 0, 0, 0];
+  for (; done < runs && failures < FAILURES_MAX; done++) {
+    const history = await new World(drawn(seed + done, { isLossy, only })).run();
+    for (const [fault, count] of history.counts) faults.set(fault, (faults.get(fault) ?? 0) + count);
+    calls += history.calls;
+    workflowRuns += history.runs;
+    if (history.violations.length === 0) continue;
+    failures++;
+    console.log(await report(history));
+  }
+  const seconds = (performance.now() - begun) / 1_000;
+  console.log(`Seeds ${seed} to ${seed + done - 1}, ${seconds.toFixed(1)} s:`);
+  const rows = { histories: done, "workflow runs": workflowRuns, "port calls": calls };
+  for (const [what, count] of Object.entries(rows)) console.log(`  ${what.padEnd(18)} ${figure(count)}`);
+  console.log("Faults:");
+  for (const [kind, count] of [...faults].sort()) console.log(`  ${kind.padEnd(18)} ${figure(count)}`);
+  console.log(failures === 0 ? "No violation." : `${failures} histories with violations.`);
+  return failures;
 }
 
-const seconds = (performance.now() - begun) / 1_000;
-console.log(
-  `${runs} histories of ${workflowRuns} runs, ${calls} port calls, in ${seconds.toFixed(1)} s: ${(runs / seconds).toFixed(0)} histories and ${(workflowRuns / seconds).toFixed(0)} runs a second.`,
-);
-console.log("Faults:", Object.fromEntries([...totals].sort()));
-console.log(failures.length === 0 ? "No violation." : `${failures.length} histories with violations.`);
-process.exit(failures.length === 0 ? 0 : 1);
+const figure = (count: number): string => count.toLocaleString("en-US").padStart(12);
 
 async function report(history: History): Promise<string> {
   const small = await reduced(history);
-  const traced = values.trace ? await new World({ ...small.options, isTraced: true }).run() : small;
-  const said = small.violations.map(({ invariant, runId, message }) => `  ${invariant} ${runId}: ${message}`);
-  return [`Seed ${history.options.seed}:`, ...said, `  ${repeatedBy(small)}`, ...traced.trace].join("\n");
+  const traced = values.trace ? await told(small.options) : small;
+  return [
+    `Seed ${history.options.seed}:`,
+    ...violations(small),
+    `  ${repeatedBy(small)}`,
+    ...traced.trace,
+  ].join("\n");
 }
+
+const violations = (history: History): string[] =>
+  history.violations.map(({ invariant, runId, message }) => `  ${invariant} ${runId}: ${message}`);
+
+const told = (options: HistoryOptions): Promise<History> => new World({ ...options, isTraced: true }).run();
+
+async function repeat(described: string): Promise<number> {
+  const history = await told(JSON.parse(described) as HistoryOptions);
+  console.log([...history.trace, ...violations(history)].join("\n"));
+  return history.violations.length;
+}
+
+const failures = values.repeat === undefined ? await simulate() : await repeat(values.repeat);
+process.exit(failures === 0 ? 0 : 1);

@@ -188,6 +188,7 @@ const redriven: Model = (ended) => {
 const input = (ended: Ended): number => (ended.input as { n: number }).n;
 
 export const models: Record<string, Model> = {
+  deadly: completes(() => "LegCrashed"),
   gates: completes(() => ({ verdict: { approved: true, feedback: "fine" }, silence: "GateTimeout" })),
   tokens: completes(() => ({ answer: { ok: true }, none: "CallbackTimeout" })),
   polls: completes(() => ({ found: "ready", never: "PollTimeout" })),

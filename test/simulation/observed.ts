@@ -25,7 +25,9 @@ export function observedJournal(journal: JournalStore, process: Process, checker
     },
     async project(key, projection) {
       const isDone = await journal.project(key, projection);
-      if (isDone) checker.moved(key, projection.dueAt);
+      if (!isDone) return false;
+      checker.projected(key, projection);
+      checker.moved(key, projection.dueAt);
       return isDone;
     },
     async reschedule(key, change) {

@@ -10,6 +10,7 @@ import type {
   Faults,
   PortName,
 } from "../../shared/adapters/simulated/index.ts";
+import { LEG_MS } from "../../shared/core/limits.ts";
 import { hashOf, Random } from "./random.ts";
 
 /** How likely each fault is, per call, message or schedule; `budget` bounds them all. */
@@ -30,8 +31,8 @@ export interface Profile {
   latencyMs: number;
   visibilityMs: number;
   residentRunsMax: number;
-  /** Journals are read in pages of a few entries, and packed at every park. */
-  packs: boolean;
+  /** How many entries come with the header, and in each page then; with it journals are packed at each park. */
+  pages?: { head: number; next: number };
 }
 
 export type PlannedFault = { call: number; fault: Fault } | { message: number; copies: number[] };
@@ -49,7 +50,6 @@ export const calm: Profile = {
   latencyMs: 5,
   visibilityMs: 15 * 60_000,
   residentRunsMax: 1_000,
-  packs: false,
 };
 
 /** A profile by chance: each kind of fault is in it or not, at one of several rates. */
@@ -80,7 +80,7 @@ export function randomProfile(random: Random, isLossy: boolean): Profile {
     latencyMs: random.pick([0, 5, 5, 40, 400, 3_000]),
     visibilityMs: random.pick([150_000, 15 * 60_000]),
     residentRunsMax: random.pick([0, 1_000, 1_000]),
-    packs: random.chance(0.5),
+    ...random.pick([{}, {}, { pages: { head: 1, next: 2 } }, { pages: { head: 3, next: 5 } }]),
   };
 }
 
@@ -216,8 +216,29 @@ export class Plan implements Faults {
 const STORES: ReadonlySet<PortName> = new Set(["blobs", "scheduler", "publisher"]);
 
 /** Whether a fault can happen to a call at all. */
-function concerns(kind: FaultKind, { port, method, count = 1 }: Call): boolean {
-  if (kind === "staleRead") return port === "journal" && (method === "read" || method === "due");
-  if (kind === "shortPage") return port === "journal" && method === "read";
+function concerns(kind: FaultKind, { port, method, count = 1, mayBeStale = false }: Call): boolean {
+  if (kind === "staleRead") return mayBeStale;
+  if (kind === "shortPage") return port === "journal" && (method === "read" || method === "tail");
   return kind !== "halfDone" || count > 1;
+}
+
+/** How long a fault may hold anything up. */
+export function heldUpBy(planned: PlannedFault, visibilityMs: number): number {
+  const leaseMs = LEG_MS + 60_000;
+  if ("message" in planned) return planned.copies.length === 0 ? 600_000 : Math.max(...planned.copies);
+  const { fault } = planned;
+  switch (fault.kind) {
+    case "crashBefore":
+    case "crashAfter":
+      return visibilityMs + leaseMs;
+    case "freezeBefore":
+    case "freezeAfter":
+      return fault.ms + visibilityMs + leaseMs;
+    case "failed":
+    case "throttled":
+    case "halfDone":
+      return leaseMs;
+    default:
+      return 60_000;
+  }
 }

@@ -3,9 +3,11 @@
  * messages as a host does, and is watched while it calls users' code.
  */
 import { Life, simulatedPorts } from "../../shared/adapters/simulated/index.ts";
+import { never } from "../../shared/adapters/simulated/life.ts";
 import type { Branches, RunContext, StepContext, StepOptions } from "../../shared/core/context.ts";
+import { durationMs } from "../../shared/core/duration.ts";
 import { PortError, StepfoldError } from "../../shared/core/errors.ts";
-import { CLOCK_SKEW_MS } from "../../shared/core/limits.ts";
+import { CLOCK_SKEW_MS, STEP_TIMEOUT_MS } from "../../shared/core/limits.ts";
 import type { AnyWorkflow } from "../../shared/core/workflow.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
 import { definitionsOf } from "./definitions.ts";
@@ -43,22 +45,25 @@ export class Process {
     const workflows = definitionsOf(
       {
         busy,
+        kill: () => this.#die(),
         handOut: (name, value) => services.handOut(name, value),
         isHealed: (runId) => services.healed.has(runId),
       },
       world.attendants.stagehand(busy),
     );
-    const { packs } = world.profile;
-    const pages = packs ? { pages: { head: 3, next: 4 } } : {};
-    this.engine = createEngine(
-      { ...(defects.ports?.(ports, this, world) ?? ports), ...pages },
-      {
-        workflows: workflows.map((workflow) => this.#watched(workflow)),
-        log: world.logOf(name),
-        settings: { owner: name, codeHash: "simulated", ...(packs ? { packAfter: 0 } : {}) },
-        residentRunsMax: world.profile.residentRunsMax,
+    const { pages, residentRunsMax } = world.profile;
+    const behindDefects = defects.ports?.(ports, this, world) ?? ports;
+    this.engine = createEngine(pages === undefined ? behindDefects : { ...behindDefects, pages }, {
+      workflows: workflows.map((workflow) => this.#watched(workflow)),
+      log: world.logOf(name),
+      settings: {
+        owner: name,
+        codeHash: "simulated",
+        ...(pages === undefined ? {} : { packAfter: 0 }),
+        ...defects.settings,
       },
-    );
+      residentRunsMax,
+    });
     this.#watchBusyLoops();
   }
 
@@ -98,6 +103,11 @@ export class Process {
     };
   }
 
+  #die(): Promise<never> {
+    this.life.crash();
+    return never();
+  }
+
   async #busy(step: StepContext, ms: number): Promise<void> {
     await this.engine.clock.sleep(ms, step.signal);
     step.signal.throwIfAborted();
@@ -105,13 +115,22 @@ export class Process {
 
   #watched(workflow: AnyWorkflow): AnyWorkflow {
     const { handler } = workflow;
-    return { ...workflow, handler: (run, input) => handler(this.#watchedRun(workflow.name, run), input) };
+    return { ...workflow, handler: (run, input) => handler(this.#watchedRun(workflow, run), input) };
   }
 
-  #watchedRun(workflow: string, run: RunContext): RunContext {
+  #watchedRun(workflow: AnyWorkflow, run: RunContext): RunContext {
+    const { name: ofWorkflow, options: defaults } = workflow;
+    const stepMs = durationMs(defaults.stepTimeout ?? `${STEP_TIMEOUT_MS}ms`);
     const step = <T>(name: string, work: (step: StepContext) => T | Promise<T>, options?: StepOptions<T>) => {
-      const replacement = this.#world.services.replacements[`${workflow}/${name}`] as typeof work | undefined;
-      return run.step(name, (context) => this.#invoke(name, replacement ?? work, context), options);
+      const timeoutMs = options?.timeout === undefined ? stepMs : durationMs(options.timeout);
+      const replacement = this.#world.services.replacements[`${ofWorkflow}/${name}`] as
+        | typeof work
+        | undefined;
+      return run.step(
+        name,
+        (context) => this.#invoke(name, replacement ?? work, context, timeoutMs),
+        options,
+      );
     };
     const branched = (branches: Branches): Branches =>
       Object.fromEntries(
@@ -122,7 +141,8 @@ export class Process {
       );
     const own: Partial<RunContext> = {
       step,
-      poll: (name, check, options) => run.poll(name, (step) => this.#invoke(name, check, step), options),
+      poll: (name, check, options) =>
+        run.poll(name, (step) => this.#invoke(name, check, step, stepMs), options),
       map: (name, items, work, options) =>
         run.map(
           name,
@@ -142,9 +162,14 @@ export class Process {
     });
   }
 
-  async #invoke<T>(name: string, work: (step: StepContext) => T | Promise<T>, step: StepContext): Promise<T> {
+  async #invoke<T>(
+    name: string,
+    work: (step: StepContext) => T | Promise<T>,
+    step: StepContext,
+    timeoutMs: number,
+  ): Promise<T> {
     const { checker } = this.#world;
-    checker.invoked(this, step.idempotencyKey, step.attempt, name);
+    checker.invoked(this, step.idempotencyKey, step.attempt, name, timeoutMs);
     this.#world.trace(this.name, `calls ${name}, attempt ${step.attempt}`);
     this.#world.callers.set(step.idempotencyKey, this);
     const value = await work(step);

@@ -180,6 +180,7 @@ const generated: Scenario = (stage, runId) => play(stage, stage.client.world.led
 
 export const scenarios: Record<string, Scenario> = {
   startOnce,
+  deadly: starts("deadly"),
   gates,
   tokens,
   paused,

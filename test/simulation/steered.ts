@@ -124,7 +124,30 @@ export function steeredWorkflows(world: World, retry: RetryOptions): AnyWorkflow
     return { done, isNew: run.patched("gate") };
   });
 
-  return [gates, tokens, polls, mapped, undone, paused, redriven, continued, follows, chain, chained, once];
+  const deadly = workflow(
+    "deadly",
+    { ...options, retry: { maxAttempts: 3, initialDelay: "1s" } },
+    async (run) => {
+      const ended = await run.step("kill", (step) => world.kill(step)).catch(codeOf);
+      return run.step("bury", () => ended);
+    },
+  );
+
+  return [
+    deadly,
+    gates,
+    tokens,
+    polls,
+    mapped,
+    undone,
+    paused,
+    redriven,
+    continued,
+    follows,
+    chain,
+    chained,
+    once,
+  ];
 }
 
 const codeOf = (error: unknown): string =>

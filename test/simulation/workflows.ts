@@ -14,6 +14,8 @@ import { steeredWorkflows } from "./steered.ts";
 export interface World {
   /** Takes virtual time; throws when the step's signal aborts. */
   busy(step: StepContext, ms: number): Promise<void>;
+  /** Ends the process that calls it. */
+  kill(step: StepContext): Promise<never>;
   /** Leaves a value where the outside finds it. */
   handOut(name: string, value: unknown): void;
   /** Whether what made a run fail has been mended. */

@@ -10,7 +10,8 @@ import type { PortsBehind } from "../../shared/adapters/simulated/index.ts";
 import type { Log } from "../../shared/core/context.ts";
 import { durationMs } from "../../shared/core/duration.ts";
 import type { Entry } from "../../shared/core/events.ts";
-import { CLOCK_SKEW_MS } from "../../shared/core/limits.ts";
+import { CLOCK_SKEW_MS, TAIL_READ_MS } from "../../shared/core/limits.ts";
+import type { Settings } from "../../shared/engine/settings.ts";
 import { Checker, type Violation } from "./checker.ts";
 import { Client } from "./client.ts";
 import { Cover } from "./cover.ts";
@@ -23,7 +24,7 @@ import { Attendants } from "./generated/play.ts";
 import type { Program } from "./generated/program.ts";
 import { Host } from "./host.ts";
 import { connect } from "./network.ts";
-import { Plan, type PlannedFault, type Profile } from "./plan.ts";
+import { heldUpBy, Plan, type PlannedFault, type Profile } from "./plan.ts";
 import { Process } from "./process.ts";
 import { hashOf, Random } from "./random.ts";
 import { Remotes } from "./remotes.ts";
@@ -38,6 +39,8 @@ const CALLS_MAX = 20_000;
 export interface Defects {
   /** What a process' engine is given in place of its ports. */
   ports?(ports: PortsBehind, process: Process, world: World): PortsBehind;
+  /** What a process' engine is set to. */
+  settings?: Partial<Settings>;
   /** Messages are acknowledged first, and handled then. */
   acknowledgesFirst?: boolean;
 }
@@ -84,6 +87,7 @@ export class World {
   readonly #options: HistoryOptions;
   readonly #host: Host;
   readonly #lines: string[] = [];
+  readonly #skews = new Map<string, number>();
   readonly #workers: Process[] = [];
   readonly #apis: Process[] = [];
   #processes = 0;
@@ -112,6 +116,7 @@ export class World {
     this.checker = new Checker({
       onViolation: () => this.#end(),
       onDue: () => this.#host.armSweep(),
+      nowOf: (process) => this.memory.clock.now() + (this.#skews.get(process) ?? 0),
       onGate: (runId, name) => void this.attendants.opened(runId, name),
       onEvent: (run, event) => this.remotes.stored(run, event),
       isPublished: (runId, revision) =>
@@ -163,15 +168,23 @@ export class World {
     const hits = planned.filter((fault) => "call" in fault).length;
     const isWrong = skewMs > CLOCK_SKEW_MS / 2;
     const odd = [...counts].reduce(
-      (sum, [kind, count]) => (kind.startsWith("schedule") ? sum + count : sum),
+      (sum, [kind, count]) => (/^schedule[A-Z]/.test(kind) ? sum + count : sum),
       0,
     );
     const isCalm = planned.length + odd === 0 && skewMs === 0 && latencyMs <= 40;
+    // A lease's end, or the sweep; then whatever each fault may hold up.
+    const aloneMs = (this.isLossy ? 20 : 4) * 60_000 + 2 * skewMs + 60 * latencyMs;
+    const heldUpMs = planned.reduce((sum, fault) => sum + heldUpBy(fault, visibilityMs), odd * 600_000);
+    const frozenMs = planned.reduce(
+      (sum, fault) => sum + ("fault" in fault && "ms" in fault.fault ? fault.fault.ms : 0),
+      1_000,
+    );
     return {
       repeats: hits + (isWrong ? planned.length + odd + 10 : 0) + (latencyMs > 400 ? 5 : 0),
       lateMs: isCalm ? 65_000 : undefined,
-      patienceMs: isCalm ? 65_000 : 3_600_000 + (planned.length + odd) * (visibilityMs + 1_200_000),
+      patienceMs: isCalm ? 65_000 : aloneMs + heldUpMs,
       skewMs: 2 * skewMs,
+      blindMs: TAIL_READ_MS + 10 * latencyMs + frozenMs,
     };
   }
 
@@ -226,6 +239,7 @@ export class World {
   #spawn(among: Process[], role: string): void {
     const skewMs = this.random.between(-this.profile.skewMs, this.profile.skewMs);
     const process = new Process(this, `${role}-${++this.#processes}`, skewMs);
+    this.#skews.set(process.name, skewMs);
     among.push(process);
     process.life.onCrash(() => {
       this.trace(process.name, "CRASHES");

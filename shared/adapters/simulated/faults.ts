@@ -12,6 +12,8 @@ export interface Call {
   runId?: string;
   /** How many things are done by it. */
   count?: number;
+  /** Whether it is a read that may miss what is new. */
+  mayBeStale?: boolean;
 }
 
 /**

@@ -39,7 +39,7 @@ export class SimulatedJournal implements JournalStore {
     runId: string,
     options: { after?: number; consistent?: boolean; limit?: number } = {},
   ): Promise<RunRows | undefined> {
-    return this.#call("read", runId, async (fault) => {
+    return this.#read("read", runId, options.consistent !== true, async (fault) => {
       const rows = await this.#journal.read(runId, options);
       if (fault?.kind === "shortPage" && rows !== undefined && rows.entries.length > fault.entries)
         return { ...rows, entries: rows.entries.slice(0, fault.entries), more: true };
@@ -54,8 +54,10 @@ export class SimulatedJournal implements JournalStore {
     after: number,
     options: { limit?: number; consistent?: boolean } = {},
   ): Promise<EntryPage> {
-    return this.#call("tail", key.runId, async (fault) => {
+    return this.#read("tail", key.runId, options.consistent === false, async (fault) => {
       const page = await this.#journal.tail(key, after, options);
+      if (fault?.kind === "shortPage" && page.entries.length > fault.entries)
+        return { entries: page.entries.slice(0, fault.entries), more: true };
       if (fault?.kind !== "staleRead" || options.consistent !== false) return page;
       return { entries: this.#stale(page.entries, fault.missing), more: false };
     });
@@ -72,7 +74,7 @@ export class SimulatedJournal implements JournalStore {
 
   /** Never consistent: a stale read misses the newest. */
   segments(key: RunKey, after: number): Promise<{ segments: Segment[]; more: boolean }> {
-    return this.#call("segments", key.runId, async (fault) => {
+    return this.#read("segments", key.runId, true, async (fault) => {
       const page = await this.#journal.segments(key, after);
       if (fault?.kind !== "staleRead") return page;
       return { segments: page.segments.slice(0, -fault.missing), more: false };
@@ -96,7 +98,7 @@ export class SimulatedJournal implements JournalStore {
   }
 
   due(before: number, limit: number): Promise<{ runId: string; dueAt: number }[]> {
-    return this.#call("due", undefined, async (fault) => {
+    return this.#read("due", undefined, true, async (fault) => {
       const due = await this.#journal.due(before, limit);
       return fault?.kind === "staleRead" ? due.slice(0, Math.max(0, due.length - fault.missing)) : due;
     });
@@ -112,6 +114,16 @@ export class SimulatedJournal implements JournalStore {
 
   changed(runId: string, after: number, withinMs: number): Promise<void> {
     return this.#call("changed", runId, () => this.#journal.changed(runId, after, withinMs));
+  }
+
+  #read<Answer>(
+    method: string,
+    runId: string | undefined,
+    mayBeStale: boolean,
+    perform: (fault: Fault | undefined) => Promise<Answer>,
+  ): Promise<Answer> {
+    const call = { port: "journal", method, mayBeStale } as const;
+    return this.#caller.call({ ...call, ...(runId === undefined ? {} : { runId }) }, perform);
   }
 
   #call<Answer>(

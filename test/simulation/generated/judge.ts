@@ -31,7 +31,11 @@ export interface Disturbance {
   /** However much was: how late what was promised may be. */
   patienceMs: number;
   skewMs: number;
+  /** How long a process may not see what another has appended. */
+  blindMs: number;
 }
+
+const CLEAN_UP_MS = 10 * 60_000;
 
 export class Judge {
   readonly #ledger: Ledger;
@@ -58,6 +62,7 @@ export class Judge {
       repeats: this.#disturbance.repeats,
       lateMs: played?.program.pause === undefined ? this.#disturbance.lateMs : undefined,
       skewMs: this.#disturbance.skewMs,
+      blindMs: this.#disturbance.blindMs,
     });
     return (
       this.#mayEndSo(run, played) ??
@@ -85,7 +90,10 @@ export class Judge {
 
   #mayEndSo(run: FinishedRun, played: Played | undefined): string | undefined {
     const { status, finishedAt, deadline, input, parentRunId } = run;
-    const { patienceMs, skewMs } = this.#disturbance;
+    const { skewMs } = this.#disturbance;
+    // A paused run does not see its deadline; and whatever ends cleans up.
+    const cleanUpMs = /"finally"|"undo"/.test(JSON.stringify(input.root)) ? CLEAN_UP_MS : 0;
+    const patienceMs = this.#disturbance.patienceMs + cleanUpMs + (played?.program.pause?.forMs ?? 0);
     if (status === "timedOut") {
       if (deadline === undefined) return "It timed out, and has no deadline";
       return finishedAt + skewMs < deadline ? "It timed out before its deadline" : undefined;

@@ -34,6 +34,8 @@ export interface Seen {
   lateMs: number | undefined;
   /** How much two clocks may differ. */
   skewMs: number;
+  /** How long a process may go on without what has been appended meanwhile: it looks now and then, unless it stands still. */
+  blindMs: number;
 }
 
 const WELL: End = { well: undefined };
@@ -248,9 +250,9 @@ export class Reference {
   #looked(at: string, report: Report | undefined): string | undefined {
     if (report === undefined) return undefined;
     const { seen, at: when } = report as { seen: boolean; at: number };
-    const { patchedAt, isPatchSent, skewMs } = this.#seen;
+    const { patchedAt, isPatchSent, skewMs, blindMs } = this.#seen;
     if (seen) return isPatchSent ? undefined : `${at} saw a patch that nobody has sent`;
-    return patchedAt !== undefined && when > patchedAt + 2 * skewMs + 1_000
+    return patchedAt !== undefined && when > patchedAt + 2 * skewMs + blindMs
       ? `${at} did not see the patch of ${patchedAt} at ${when}`
       : undefined;
   }
@@ -376,7 +378,10 @@ export class Reference {
       if (!this.#isNamed(end.failed, "ToleranceExceeded"))
         return `${at} fails as ToleranceExceeded, got ${end.failed?.name}`;
       if (mayFail() <= node.tolerate) return `${at} tolerates ${node.tolerate} failures, and failed of fewer`;
-      return this.#cutAll(items, at);
+      return (
+        this.#cutAll(items, at) ??
+        (node.concurrency === 1 ? this.#stopped(items, at, node.tolerate) : undefined)
+      );
     }
     const reports = end.well as (Report | null)[] | undefined;
     if (reports !== undefined && reports.length !== node.count) return `${at} lacks reports of its items`;
@@ -398,6 +403,17 @@ export class Reference {
     return failures > node.tolerate
       ? `${at} has ${failures} failures, and tolerates ${node.tolerate}`
       : undefined;
+  }
+
+  /** Items one at a time: after one failure too many none is begun. */
+  #stopped(items: Node[], at: string, tolerate: number): string | undefined {
+    let failures = 0;
+    for (const [index, item] of items.entries()) {
+      if (failures > tolerate && this.#isTouched(`${at}.${index}`))
+        return `${at}.${index} was begun after ${failures} failures, and ${tolerate} are tolerated`;
+      if (this.#may(item, `${at}.${index}`, FAILED) && !this.#may(item, `${at}.${index}`, WELL)) failures++;
+    }
+    return undefined;
   }
 
   #catch({ part, instead }: Node & { do: "catch" }, at: string, end: End): string | undefined {
