@@ -13,9 +13,15 @@ export interface BenchHost {
   /** The host's CPU time so far, in ms. */
   cpuMs(): number;
   stop(): Promise<void>;
+  /** Kills it without a word of warning, and starts another on its data. */
+  kill(): Promise<void>;
 }
 
-export async function startBenchHost(): Promise<BenchHost> {
+/** `options` go to `stepfold dev`, `env` to its process. */
+export async function startBenchHost(
+  options: readonly string[] = [],
+  env: Record<string, string> = {},
+): Promise<BenchHost> {
   const data = mkdtempSync(join(tmpdir(), "stepfold-bench-"));
   const root = join(import.meta.dirname, "..");
   const args = [
@@ -27,11 +33,25 @@ export async function startBenchHost(): Promise<BenchHost> {
     "0",
     "--data",
     data,
+    ...options,
   ];
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
-  const url = new URL(await listening(child));
+  const begin = () =>
+    spawn(process.execPath, args, {
+      cwd: root,
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, ...env },
+    });
+  let child = begin();
+  let url = new URL(await listening(child));
   return {
     pid: child.pid!,
+    async kill() {
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGKILL");
+      await ended;
+      child = begin();
+      url = new URL(await listening(child));
+    },
     call: (method, path, body, headers) => call(url, method, path, body, headers),
     cpuMs: () => cpuMsOf(child.pid!),
     async stop() {

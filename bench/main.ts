@@ -2,7 +2,7 @@
  * `npm run bench`: one JSON line for each workload, over HTTP against a real host with its default durability (each
  * commit is on disk before it counts). It reports, and asserts nothing: read the load beside each figure.
  * `npm run bench -- --only steps,signals` runs some of them; `load`, which takes over a minute, only so.
- * `npm run bench -- growth` and `npm run bench -- residency` are benches of their own: see there.
+ * `npm run bench -- growth`, `-- map` and `-- residency` are benches of their own: see there.
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -10,6 +10,7 @@ import { percentile, round } from "./figures.ts";
 import { growth } from "./growth.ts";
 import { type BenchHost, complete, type Run, startBenchHost, WAIT } from "./host.ts";
 import { openLoad } from "./load.ts";
+import { map } from "./map.ts";
 import { residency } from "./residency.ts";
 
 async function pool(count: number, concurrency: number, work: () => Promise<void>): Promise<void> {
@@ -102,7 +103,7 @@ const workloads: Record<string, (host: BenchHost) => Promise<object>> = {
   },
 };
 
-const benches: Record<string, () => Promise<void>> = { growth, residency };
+const benches: Record<string, () => Promise<void>> = { growth, map, residency };
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({

@@ -33,3 +33,17 @@ export const grown = workflow("grown", async (run, input: { events: number }) =>
     await run.step(`step-${index}`, () => result(index));
   for (;;) await run.waitForSignal("go");
 });
+
+/** One small step an item, of a leaf's steps each as long as none other: their results come one at a time. */
+export const mapped = workflow("mapped", (run, input: { count: number; checkpoint?: number }) =>
+  run.map(
+    "item",
+    Array.from({ length: input.count }, (_, index) => index),
+    (item, index) =>
+      item.step("step", async () => {
+        await new Promise((resolve) => setTimeout(resolve, 4 * (index % 100)));
+        return result(index);
+      }),
+    input.checkpoint === undefined ? {} : { checkpoint: input.checkpoint },
+  ),
+);
