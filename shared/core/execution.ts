@@ -61,6 +61,8 @@ export interface ExecutionOptions {
   /** The longest that a step's attempt may take. */
   legMs: number;
   log: Log;
+  /** After how many redrives a callback was asked for. Not needed where no token is handed out: in a mere replay. */
+  redrivesOf?(operation: string): number;
   /** Asks the runner of a remote workflow. Not needed where nothing new is asked: in a mere replay. */
   ask?: Ask;
   mapLimits?: MapLimits;

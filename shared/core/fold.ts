@@ -442,6 +442,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
     case "CallbackCreated": {
       const callback = open(state, event, "callback", "waiting");
       callback.unsent = true;
+      if (state.redrives > 0) callback.redrives = state.redrives;
       callback.heartbeatMs = event.heartbeatMs;
       callback.dueAt = event.dueAt;
       if (event.heartbeatMs !== undefined) callback.beatBy = state.at + event.heartbeatMs;

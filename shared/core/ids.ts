@@ -31,23 +31,35 @@ export const nodeRunId = (inc: string, operation: string, items: string): string
 /** The run that a run continues as. */
 export const successorRunId = (inc: string): string => `n-${digest("next", inc)}`;
 
-/** Proof of having been given a callback: names the operation, and can be made only by who knows the run's `inc`. */
-export const callbackToken = (runId: string, inc: string, operation: string): string =>
-  `${Buffer.from(JSON.stringify([runId, operation])).toString("base64url")}.${digest("callback", inc, operation)}`;
+/** Proof of having been given a callback: names the operation, and can be made only by who knows the run's `inc`.
+ * After a redrive that asks again it is another one: the old one was for the old question. */
+export function callbackToken(runId: string, inc: string, { operation, redrives }: TokenTarget): string {
+  const again = redrives === 0 ? [] : [redrives];
+  const target = Buffer.from(JSON.stringify([runId, operation, ...again])).toString("base64url");
+  return `${target}.${digest("callback", inc, operation, ...again)}`;
+}
+
+/** What a token is for: an operation as it was asked for after so many redrives. */
+export interface TokenTarget {
+  operation: string;
+  redrives: number;
+}
 
 /** Whether a text is that callback's token, in a time that tells nothing of how much of it is right. */
-export function isCallbackToken(given: string, runId: string, inc: string, operation: string): boolean {
-  const [left, right] = [given, callbackToken(runId, inc, operation)].map((text) => Buffer.from(text));
+export function isCallbackToken(given: string, runId: string, inc: string, target: TokenTarget): boolean {
+  const [left, right] = [given, callbackToken(runId, inc, target)].map((text) => Buffer.from(text));
   return left!.length === right!.length && timingSafeEqual(left!, right!);
 }
 
 /** Which operation a token names, without a proof, or `undefined` for what is no token. */
-export function tokenTarget(token: string): { runId: string; operation: string } | undefined {
+export function tokenTarget(token: string): (TokenTarget & { runId: string }) | undefined {
   try {
     const [target = ""] = token.split(".");
-    const [runId, operation] = JSON.parse(Buffer.from(target, "base64url").toString("utf8")) as unknown[];
+    const [runId, operation, redrives = 0] = JSON.parse(
+      Buffer.from(target, "base64url").toString("utf8"),
+    ) as unknown[];
     const isTarget = typeof runId === "string" && typeof operation === "string" && isRunId(runId);
-    return isTarget ? { runId, operation } : undefined;
+    return isTarget && typeof redrives === "number" ? { runId, operation, redrives } : undefined;
   } catch {
     return undefined;
   }

@@ -166,7 +166,10 @@ function reopen(state: RunState, past: Operation): void {
     if (past[key] !== undefined) Object.assign(operation, { [key]: past[key] });
   if (!isWork(operation) && !isFork(operation))
     operation.status = operation.kind === "timer" ? "sleeping" : "waiting";
-  if (operation.kind === "callback") operation.unsent = true;
+  if (operation.kind === "callback") {
+    operation.unsent = true;
+    operation.redrives = state.redrives + 1;
+  }
   state.operations.set(operation.id, operation);
   state.open.set(operation.id, operation);
   if (operation.dueAt !== undefined) state.timed.set(operation.id, operation);

@@ -156,9 +156,10 @@ export class ScopedRun implements RunContext {
       const heartbeat = options.heartbeat === undefined ? {} : { heartbeatMs: durationMs(options.heartbeat) };
       const { policy, timeoutMs } = this.#rules({}, name);
       const begun = this.#begin(name);
-      const { runId, inc } = this.#execution.options;
-      const token = callbackToken(runId, inc, begun.operation);
-      const work = async () => void (await send(token));
+      const { runId, inc, redrivesOf } = this.#execution.options;
+      const { operation } = begun;
+      const work = async () =>
+        void (await send(callbackToken(runId, inc, { operation, redrives: redrivesOf?.(operation) ?? 0 })));
       this.#execution.steps.set(begun.operation, { name, work, policy, timeoutMs });
       this.#execution.issue({ type: "CallbackCreated", ...begun, ...heartbeat, ...dueAt });
       return this.#execution.pend<T>(begun.operation, this.#scope);

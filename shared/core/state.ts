@@ -82,6 +82,8 @@ export interface Operation {
   /** A callback's longest silence, and when it would be broken. */
   heartbeatMs?: number;
   beatBy?: number;
+  /** A callback that was asked for after so many redrives: absent for none. */
+  redrives?: number;
   /** A callback whose token has not been handed out yet. */
   unsent?: boolean;
   compensable?: boolean;

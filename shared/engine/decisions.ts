@@ -79,13 +79,14 @@ export async function useCallback(
   conditions: Conditions = {},
 ): Promise<Operation> {
   const { requestId, ifMatch } = conditions;
-  const { runId, operation, header } = await callbackOf(engine, token);
+  const { runId, operation, redrives, header } = await callbackOf(engine, token);
   const error = "error" in outcome ? runErrorOf(outcome.error) : undefined;
   const value = "error" in outcome ? undefined : outcome.output;
   const output =
     value === undefined ? undefined : await payloadOf(engine, header, value, JSON.stringify(value));
   const state = await appendOutside(engine, runId, (present) => {
     const callback = present.operations.get(operation);
+    refuseReplaced(present, operation, redrives);
     answeredBy(present, requestId);
     if (callback?.used !== undefined) {
       const { used } = callback;
@@ -116,8 +117,9 @@ export async function beatCallback(
   token: string,
   { ifMatch }: Conditions = {},
 ): Promise<Operation> {
-  const { runId, operation } = await callbackOf(engine, token);
+  const { runId, operation, redrives } = await callbackOf(engine, token);
   const state = await appendOutside(engine, runId, (present) => {
+    refuseReplaced(present, operation, redrives);
     refuseExpired(engine, present, operation);
     refuseStale(present, ifMatch);
     const beats = present.open.get(operation)!.heartbeatMs !== undefined;
@@ -129,7 +131,7 @@ export async function beatCallback(
 async function callbackOf(
   engine: Engine,
   token: string,
-): Promise<{ runId: string; operation: string; header: Header }> {
+): Promise<{ runId: string; operation: string; redrives: number; header: Header }> {
   const invalid = new StepfoldError(
     "InvalidToken",
     "Expected a token that a callback of a run handed out, got another text.",
@@ -138,17 +140,27 @@ async function callbackOf(
   const header =
     target === undefined ? undefined : await engine.journal.header(target.runId, { consistent: true });
   if (target === undefined || header === undefined) throw invalid;
-  if (!isCallbackToken(token, header.runId, header.inc, target.operation)) throw invalid;
+  if (!isCallbackToken(token, header.runId, header.inc, target)) throw invalid;
   return { ...target, header };
 }
+
+/** A redrive that asks again hands another token out. */
+function refuseReplaced(state: RunState, operation: string, redrives: number): void {
+  const callback = state.operations.get(operation);
+  if (callback === undefined || (callback.redrives ?? 0) === redrives) return;
+  throw tokenExpired(state, operation);
+}
+
+const tokenExpired = ({ runId }: RunState, operation: string): StepfoldError =>
+  new StepfoldError("TokenExpired", `The run ${runId} no longer waits for this callback.`, {
+    runId,
+    operation,
+  });
 
 function refuseExpired(engine: Engine, state: RunState, operation: string): void {
   const callback = state.open.get(operation);
   if (state.finished === undefined && callback !== undefined && !isOver(engine, state, callback)) return;
-  throw new StepfoldError("TokenExpired", `The run ${state.runId} no longer waits for this callback.`, {
-    runId: state.runId,
-    operation,
-  });
+  throw tokenExpired(state, operation);
 }
 
 /** Whether it is settled, or will be by its time-out: what comes now comes too late. */

@@ -48,6 +48,7 @@ export async function newExecution(
     markers,
     legMs: stage.settings.legMs - LEG_CLOSING_MS,
     log: stage.log,
+    redrivesOf: (operation) => run.state.operations.get(operation)?.redrives ?? 0,
     mapLimits: stage.settings.maps,
     ...recordedIn(run),
     ...(ask === undefined ? {} : { ask }),
