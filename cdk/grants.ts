@@ -40,7 +40,7 @@ export function apiGrants({ bus, storage, queues, schedules }: Resources): iam.P
     send(...works(queues), queues.signals.queue),
     allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [blobs(storage)]),
     listBlobs(storage),
-    ...makeSchedules(schedules),
+    ...makeSchedules(schedules, "scheduler:DeleteSchedule"),
     ...publish(bus),
   ];
 }
@@ -139,14 +139,14 @@ export const receive = (queue: sqs.IQueue) =>
   );
 
 /** `GetSchedule` tells an own schedule of the same name from another one; fired ones delete themselves. */
-function makeSchedules({ group, role }: Schedules): iam.PolicyStatement[] {
+function makeSchedules({ group, role }: Schedules, ...more: string[]): iam.PolicyStatement[] {
   const ofGroup = Stack.of(group).formatArn({
     service: "scheduler",
     resource: "schedule",
     resourceName: `${group.scheduleGroupName}/*`,
   });
   return [
-    allow(["scheduler:CreateSchedule", "scheduler:GetSchedule"], [ofGroup]),
+    allow(["scheduler:CreateSchedule", "scheduler:GetSchedule", ...more], [ofGroup]),
     allow(["iam:PassRole"], [role.roleArn], {
       StringEquals: { "iam:PassedToService": "scheduler.amazonaws.com" },
     }),

@@ -54,7 +54,8 @@ export interface StepfoldProps {
   logRetention?: logs.RetentionDays;
   /** Of the table and the bucket. Default: `RETAIN`. A bucket that still holds blobs must be emptied to be destroyed. */
   removalPolicy?: RemovalPolicy;
-  /** When large payloads expire. Default: 425 days, the longest that a run's rows stay without being extended. */
+  /** The age at which large payloads expire. Default: 425 days. A run that lives longer renews its own; a workflow
+   * that is kept for more than 210 days less than this is refused. */
   blobExpiration?: Duration;
   /** Default: 1,000 requests a second, 2,000 in a burst. */
   throttle?: Throttle;
@@ -252,7 +253,12 @@ function publishing(scope: Construct, { bus, publishedStatuses }: StepfoldProps)
 }
 
 /** Only what was set: the functions' own defaults are the engine's limits. */
-function timing({ legTimeout, messageDelayMax, sweepAfter }: StepfoldProps): Record<string, string> {
+function timing({
+  legTimeout,
+  messageDelayMax,
+  sweepAfter,
+  blobExpiration,
+}: StepfoldProps): Record<string, string> {
   if (messageDelayMax && messageDelayMax.toMilliseconds() > MESSAGE_DELAY_MS_MAX) {
     throw outOfRange(
       "messageDelayMax",
@@ -264,6 +270,7 @@ function timing({ legTimeout, messageDelayMax, sweepAfter }: StepfoldProps): Rec
     [SETTINGS_ENVIRONMENT.legMs, legTimeout],
     [SETTINGS_ENVIRONMENT.messageDelayMsMax, messageDelayMax],
     [SETTINGS_ENVIRONMENT.sweepAfterMs, sweepAfter],
+    [SETTINGS_ENVIRONMENT.blobExpiryMs, blobExpiration],
   ] as const;
   return Object.fromEntries(
     set.flatMap(([name, value]) => (value ? [[name, String(value.toMilliseconds())]] : [])),

@@ -3,15 +3,15 @@
  *
  * 1. The table's keys, indexes and TTL attribute are the adapter's (`names.ts`), so neither can drift.
  * 2. Both outlive the stack unless `removalPolicy` says otherwise: runs are worth more than the code that runs them.
- * 3. Blobs expire by the bucket's lifecycle, after the longest time that a run's rows can be kept without anyone
- *    extending them: nothing is deleted by a paid call, and nothing before its run.
+ * 3. Blobs expire by the bucket's lifecycle, so that nothing is deleted by a paid call, and never before their run: who
+ *    extends a run renews its blobs, and a retention that would outlast them is refused.
  */
 import { Duration, type RemovalPolicy, Validations } from "aws-cdk-lib";
 import * as dynamodb from "aws-cdk-lib/aws-dynamodb";
 import * as s3 from "aws-cdk-lib/aws-s3";
 import { Construct } from "constructs";
 import { TABLE_SCHEMA } from "../shared/adapters/aws/names.ts";
-import { DUE_HORIZON_MS, EXPIRY_HORIZON_MS, RETENTION_MS } from "../shared/core/limits.ts";
+import { BLOB_EXPIRY_MS } from "../shared/core/limits.ts";
 
 const { due, ...lists } = TABLE_SCHEMA.indexes;
 const types = { S: dynamodb.AttributeType.STRING, N: dynamodb.AttributeType.NUMBER } as const;
@@ -64,7 +64,6 @@ function journalTable(scope: Construct, removalPolicy: RemovalPolicy): dynamodb.
 }
 
 function blobBucket(scope: Construct, props: StorageProps): s3.Bucket {
-  const longestMs = DUE_HORIZON_MS + EXPIRY_HORIZON_MS + RETENTION_MS;
   const bucket = new s3.Bucket(scope, "Blobs", {
     blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
     encryption: s3.BucketEncryption.S3_MANAGED,
@@ -72,7 +71,7 @@ function blobBucket(scope: Construct, props: StorageProps): s3.Bucket {
     objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
     lifecycleRules: [
       {
-        expiration: props.blobExpiration ?? Duration.days(longestMs / 86_400_000),
+        expiration: props.blobExpiration ?? Duration.days(BLOB_EXPIRY_MS / 86_400_000),
         abortIncompleteMultipartUploadAfter: Duration.days(1),
       },
     ],

@@ -7,6 +7,7 @@ export const SETTINGS_ENVIRONMENT = {
   legMs: "STEPFOLD_LEG_MS",
   messageDelayMsMax: "STEPFOLD_MESSAGE_DELAY_MAX_MS",
   sweepAfterMs: "STEPFOLD_SWEEP_AFTER_MS",
+  blobExpiryMs: "STEPFOLD_BLOB_EXPIRY_MS",
 } as const satisfies Partial<Record<keyof Settings, string>>;
 
 /** Whether runs are isolated by owner: `Isolation` as JSON. */

@@ -16,6 +16,7 @@ import { awsPorts } from "../shared/adapters/aws/index.ts";
 import { configFromEnvironment, GROUP_ENVIRONMENT } from "../shared/adapters/aws/names.ts";
 import type { Log } from "../shared/core/context.ts";
 import { sha256 } from "../shared/core/ids.ts";
+import { BLOB_EXPIRY_MS } from "../shared/core/limits.ts";
 import { createEngine } from "../shared/engine/settings.ts";
 import { settingsFrom, sourcesFrom } from "./environment.ts";
 import type { FunctionEngine } from "./function.ts";
@@ -39,6 +40,7 @@ export async function lambdaEngine(
       owner: env.AWS_LAMBDA_LOG_STREAM_NAME ?? ports.clock.id(),
       codeHash: bundleHash(),
       group: env[GROUP_ENVIRONMENT] || undefined,
+      blobExpiryMs: BLOB_EXPIRY_MS,
       ...settingsFrom(env),
     },
   });

@@ -1,6 +1,7 @@
 /** What a person sees of a host: log lines on stderr, and in a terminal a line for each run that starts or ends. */
 import type { Log } from "../../shared/core/context.ts";
 import type { RunEvent } from "../../shared/core/events.ts";
+import { printable } from "../../shared/core/text.ts";
 import type { JournalStore } from "../../shared/ports/journal.ts";
 
 type Write = (line: string) => void;
@@ -15,7 +16,7 @@ export const lineLog = (write: Write): Log => ({
 
 function line(level: string, message: string, data: object | undefined): string {
   const shown = data === undefined || Object.keys(data).length === 0 ? "" : ` ${textOf(data)}`;
-  return `${level} ${message}${shown}`;
+  return printable(`${level} ${message}${shown}`);
 }
 
 function textOf(data: object): string {

@@ -6,6 +6,7 @@
  */
 import type * as z from "zod";
 import { PortError, StepfoldError } from "../core/errors.ts";
+import { printable } from "../core/text.ts";
 import type { ApiResponse } from "./route.ts";
 
 const codesByStatus: Record<number, readonly string[]> = {
@@ -77,7 +78,14 @@ function problem(
   return {
     status,
     headers: { "content-type": "application/problem+json", ...headers },
-    body: { ...data, type: `urn:stepfold:problem:${code}`, title: titleOf(code), status, detail, code },
+    body: {
+      ...data,
+      type: `urn:stepfold:problem:${code}`,
+      title: titleOf(code),
+      status,
+      detail: printable(detail),
+      code,
+    },
   };
 }
 

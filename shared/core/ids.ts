@@ -65,6 +65,11 @@ export function tokenTarget(token: string): (TokenTarget & { runId: string }) | 
   }
 }
 
+/** Where a run's blobs lie. `inc` is what a callback's token is signed with: a blob's key, which a URL may show, must
+ * not tell it. */
+export const blobPrefix = ({ runId, inc }: { runId: string; inc: string }): string =>
+  `runs/${runId}/${digest("blobs", inc)}/`;
+
 /** What a step's work may hand to other services: the same for each attempt of one step, and for no other step. */
 export const idempotencyKeyOf = (inc: string, operation: string): string => digest("step", inc, operation);
 

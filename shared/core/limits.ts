@@ -68,6 +68,10 @@ export const WAKE_PUT_BACK_MS = 1_000;
 /** Every item lives this long plus the run's retention (J7). */
 export const EXPIRY_HORIZON_MS = 30 * 86_400_000;
 export const RETENTION_MS = 30 * 86_400_000;
+/** The bucket lets a blob go at this age, unless the deployment says otherwise. */
+export const BLOB_EXPIRY_MS = DUE_HORIZON_MS + EXPIRY_HORIZON_MS + RETENTION_MS;
+/** A run that is extended renews those of its blobs that are older than this. */
+export const BLOB_RENEW_MS = 180 * 86_400_000;
 export const PREFER_WAIT_SECONDS_MAX = 25;
 /** Shards of the due and list indexes: each takes 1,000 writes a second. */
 export const INDEX_SHARDS = 8;

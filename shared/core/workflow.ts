@@ -203,6 +203,20 @@ export class Registry {
     }
   }
 
+  /** Throws `RetentionTooLong` if a run would be kept for longer than its blobs are. */
+  checkRetention(retentionMsMax: number): void {
+    const days = (ms: number) => Math.floor(ms / 86_400_000);
+    for (const { name, options } of [...this.#byName.values()].flat()) {
+      const retentionMs = options.retention === undefined ? 0 : durationMs(options.retention);
+      if (retentionMs <= retentionMsMax) continue;
+      throw new StepfoldError(
+        "RetentionTooLong",
+        `Expected the retention of workflow ${JSON.stringify(name)} to be at most ${days(retentionMsMax)} days, so that no blob goes before its run, got ${days(retentionMs)} days. Deploy with a longer blobExpiration.`,
+        { workflow: name, retentionMs, retentionMsMax },
+      );
+    }
+  }
+
   versions(name: string): AnyWorkflow[] {
     return this.#byName.get(name) ?? [];
   }

@@ -11,6 +11,7 @@ import { isDriven } from "../core/driven.ts";
 import { durationMs } from "../core/duration.ts";
 import { LeaseLost, StepfoldError } from "../core/errors.ts";
 import { isOwners } from "../core/fold.ts";
+import { blobPrefix } from "../core/ids.ts";
 import {
   DUE_MOVE_MS,
   EXPIRY_HORIZON_MS,
@@ -255,6 +256,7 @@ async function keepAlive(engine: Engine, run: Resident): Promise<void> {
   const retention = engine.registry.find(state.created.workflow, state.created.version)?.options.retention;
   const lifetimeMs = EXPIRY_HORIZON_MS + (retention === undefined ? RETENTION_MS : durationMs(retention));
   if (header.expiresAt - now > lifetimeMs - EXPIRY_HORIZON_MS / 2) return;
+  await engine.blobs.renew(blobPrefix(header));
   await engine.journal.extend(header, now + lifetimeMs);
   header.expiresAt = now + lifetimeMs;
 }

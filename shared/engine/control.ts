@@ -10,7 +10,7 @@ import type { Json, JsonObject } from "../core/json.ts";
 import { redrivePoint } from "../core/redrive.ts";
 import { type RunState, statusOf } from "../core/state.ts";
 import { signalMessage } from "./intake.ts";
-import { blobPrefix, loadRun, payloadOf } from "./load.ts";
+import { loadRun, payloadOf } from "./load.ts";
 import { appendOutside, current, refuseFinished, runNotFound } from "./outside.ts";
 import { notWaiting, refuseCancelRequested, refuseStale } from "./refusals.ts";
 import { type Conditions, isRepeated } from "./requests.ts";
@@ -19,6 +19,7 @@ import { ensureSuccessor } from "./start.ts";
 import { sendWake, wakeOf } from "./wake.ts";
 
 export { beatCallback, type CallbackOutcome, decideGate, useCallback } from "./decisions.ts";
+export { removeRun } from "./remove.ts";
 export { type StartRequest, start } from "./start.ts";
 
 export interface SignalRequest {
@@ -197,24 +198,4 @@ export async function patchState(
       wake: `request:${requestId}`,
     };
   });
-}
-
-/** Removes a finished run and all its data. */
-export async function removeRun(engine: Engine, runId: string): Promise<void> {
-  const run = await loadRun(engine, runId, { consistent: true });
-  if (run === undefined) throw runNotFound(runId);
-  if (run.state.finished === undefined)
-    throw new StepfoldError("RunNotFinished", `The run ${runId} is not finished: cancel it first.`, {
-      runId,
-    });
-  if (run.state.effects.size > 0 && run.header.dueAt !== undefined)
-    throw new StepfoldError(
-      "RunNotFinished",
-      `The run ${runId} still has to tell others of its end: try again in a moment.`,
-      { runId },
-    );
-  engine.residents.evict(runId);
-  engine.known.evict(runId);
-  await engine.blobs.removeAll(blobPrefix(run.header));
-  await engine.journal.remove(run.header);
 }

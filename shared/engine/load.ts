@@ -4,7 +4,7 @@
 import { StepfoldError } from "../core/errors.ts";
 import type { Entry } from "../core/events.ts";
 import { applyEntry, fold } from "../core/fold.ts";
-import { digest, sha256 } from "../core/ids.ts";
+import { blobPrefix, sha256 } from "../core/ids.ts";
 import type { Json, Payload } from "../core/json.ts";
 import { INLINE_PAYLOAD_BYTES_MAX } from "../core/limits.ts";
 import type { RunKey } from "../ports/journal.ts";
@@ -94,9 +94,6 @@ export function include(run: Resident, entry: Entry): void {
   applyEntry(run.state, entry);
 }
 
-/** `inc` is what a callback's token is signed with: a blob's key, which a URL may show, must not tell it. */
-export const blobPrefix = (key: RunKey): string => `runs/${key.runId}/${digest("blobs", key.inc)}/`;
-
 /** Whether a value of this JSON is kept in the journal itself. */
 export const isInline = (text: string): boolean =>
   text.length * 3 <= INLINE_PAYLOAD_BYTES_MAX || Buffer.byteLength(text) <= INLINE_PAYLOAD_BYTES_MAX;
@@ -114,6 +111,13 @@ export async function payloadOf(ports: Ports, key: RunKey, value: Json, text: st
 /** Moves a payload that is too large for the journal into a blob. */
 export async function externalized(ports: Ports, key: RunKey, payload: Payload): Promise<Payload> {
   return "b" in payload ? payload : payloadOf(ports, key, payload.v, JSON.stringify(payload.v));
+}
+
+/** A payload of another run's as this run's own: what is removed with the other one must not be missed here. */
+export async function ownPayload(ports: Ports, key: RunKey, payload: Payload): Promise<Payload> {
+  if ("v" in payload || payload.b.key.startsWith(blobPrefix(key))) return payload;
+  const value = await readPayload(ports, payload);
+  return value === undefined ? payload : payloadOf(ports, key, value, JSON.stringify(value));
 }
 
 /** The value of a payload. Throws `BlobDamaged` when the blob is not what the entry named. */

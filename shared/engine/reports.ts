@@ -6,7 +6,7 @@ import type { ChildFinished } from "../core/events.ts";
 import type { Payload } from "../core/json.ts";
 import { failedItemsOf } from "../core/nodes.ts";
 import type { RunState } from "../core/state.ts";
-import { payloadOf, readPayload } from "./load.ts";
+import { ownPayload } from "./load.ts";
 import type { Engine } from "./settings.ts";
 
 export async function endOf(
@@ -33,9 +33,7 @@ export async function endOf(
 async function adopted(engine: Engine, parentRunId: string, output: Payload): Promise<Payload> {
   if ("v" in output) return output;
   const parent = await engine.journal.header(parentRunId, { consistent: true });
-  if (parent === undefined) return output;
-  const value = (await readPayload(engine, output))!;
-  return payloadOf(engine, parent, value, JSON.stringify(value));
+  return parent === undefined ? output : ownPayload(engine, parent, output);
 }
 
 function childError(state: RunState, status: string, error: ChildFinished["error"]): ChildFinished["error"] {

@@ -4,7 +4,9 @@
 
 import type { Log } from "../core/context.ts";
 import {
+  BLOB_RENEW_MS,
   CLOCK_SKEW_MS,
+  EXPIRY_HORIZON_MS,
   KNOWN_EVENTS_MAX,
   KNOWN_RUNS_MAX,
   LEG_MS,
@@ -46,6 +48,8 @@ export interface Settings {
   /** Delays above this go to the scheduler. */
   messageDelayMsMax: number;
   sweepAfterMs: number;
+  /** The age at which the blob store lets go of blobs; absent where it does not. */
+  blobExpiryMs: number | undefined;
   /** For the API; absent, whoever may call it sees every run. */
   isolation: Isolation | undefined;
   /** A long run's journal is packed once cold reads of it have cost this many times what packing it costs. */
@@ -91,10 +95,13 @@ export function createEngine(
     isDead: () => false,
     group: undefined,
     isolation: undefined,
+    blobExpiryMs: undefined,
     ...options.settings,
   };
   const registry = new Registry(options.workflows, options.groups);
   registry.checkSteps(settings.group, settings.legMs);
+  if (settings.blobExpiryMs !== undefined)
+    registry.checkRetention(settings.blobExpiryMs - BLOB_RENEW_MS - EXPIRY_HORIZON_MS);
   const engine: Engine = {
     ...ports,
     registry,

@@ -12,17 +12,17 @@ import type { MapNode, RunContinued, RunCreated, SignalReceived } from "../core/
 import { fold } from "../core/fold.ts";
 import { checkName, isRunId, runIdOfKey, sha256 } from "../core/ids.ts";
 import { canonicalJson, type Json, type JsonObject, toJson } from "../core/json.ts";
-import { RETENTION_MS, WAKE_SENDER_MS } from "../core/limits.ts";
+import { RETENTION_MS } from "../core/limits.ts";
 import { validate } from "../core/schema.ts";
 import type { RunState, Signal } from "../core/state.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
 import type { RunKey } from "../ports/journal.ts";
 import { sendSignal } from "./control.ts";
 import { dueAtFirst } from "./drivers/header.ts";
-import { loadRun, payloadOf, readPayload } from "./load.ts";
+import { loadRun, ownPayload, payloadOf, readPayload } from "./load.ts";
 import { expiryFrom } from "./outside.ts";
 import type { Engine } from "./settings.ts";
-import { sendWake, type Wake, wakeIfLate, wakeOf } from "./wake.ts";
+import { createdWake, sendWake, type Wake, wakeIfLate, wakeOf } from "./wake.ts";
 
 export interface StartRequest {
   workflow: string;
@@ -157,12 +157,7 @@ export async function create(
 function firstWake(key: RunKey, created: RunCreated, now: number): Wake | undefined {
   const { startAt, deadline } = created;
   const run = { ...key, created };
-  if (!isDriven(created))
-    return wakeOf(run, {
-      event: "created",
-      at: startAt,
-      until: Math.max(now, startAt ?? now) + WAKE_SENDER_MS,
-    });
+  if (!isDriven(created)) return createdWake(run, Math.max(now, startAt ?? now), startAt);
   return deadline === undefined ? undefined : wakeOf(run, { at: deadline });
 }
 
@@ -189,7 +184,8 @@ export async function startSuccessor(
     );
   const now = engine.clock.now();
   const key = { runId: continued.nextRunId, inc: engine.clock.id() };
-  const signals = [...state.buffered].map((id) => carried(state.signals.get(id)!));
+  const signals: SignalReceived[] = [];
+  for (const id of state.buffered) signals.push(await carried(engine, key, state.signals.get(id)!));
   const input = await readPayload(engine, continued.input);
   const request: StartRequest = { workflow: created.workflow, runId: key.runId };
   for (const name of [
@@ -215,7 +211,7 @@ export async function startSuccessor(
     firstRunId: created.firstRunId ?? state.runId,
     ...(signals.length > 0 ? { signals } : {}),
   });
-  const wake = wakeOf({ ...key, created: event }, { event: "created", until: now + WAKE_SENDER_MS });
+  const wake = createdWake({ ...key, created: event }, now);
   await sendWake(engine, wake);
   const result = await engine.journal.create({
     ...key,
@@ -231,12 +227,14 @@ export async function startSuccessor(
   if (result.existing.status === "pending") await sendWake(engine, wakeOf(result.existing));
 }
 
-const carried = ({ signalId, name, payload }: Signal): SignalReceived => ({
-  type: "SignalReceived",
-  signalId,
-  name,
-  ...(payload === undefined ? {} : { payload }),
-});
+async function carried(
+  engine: Engine,
+  key: RunKey,
+  { signalId, name, payload }: Signal,
+): Promise<SignalReceived> {
+  const own = payload === undefined ? {} : { payload: await ownPayload(engine, key, payload) };
+  return { type: "SignalReceived", signalId, name, ...own };
+}
 
 const retentionOf = ({ options: { retention } }: Definition): number =>
   retention === undefined ? RETENTION_MS : durationMs(retention);

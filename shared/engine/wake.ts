@@ -65,6 +65,15 @@ export async function wakeIfLate(engine: Engine, { runId, inc, group, until }: W
     await sendWake(engine, { runId, inc, group });
 }
 
+const bodyAt = (wake: Wake, at: number): string => JSON.stringify({ ...wake, at });
+
+/** The same name only for the same message: two wakes of one time may name different events. */
+export const scheduleNameOf = (wake: Wake, at: number): string => digest("wake", bodyAt(wake, at));
+
+/** A new run's first wake. */
+export const createdWake = (run: Woken, from: number, startAt?: number): Wake =>
+  wakeOf(run, { event: "created", at: startAt, until: from + WAKE_SENDER_MS });
+
 /** Sends a wake, no earlier than its `at`: by a delayed message, or a schedule for what is further off. */
 export async function sendWake(engine: Engine, wake: Wake, delayMs = 0): Promise<void> {
   const now = engine.clock.now();
@@ -82,9 +91,8 @@ export async function sendWake(engine: Engine, wake: Wake, delayMs = 0): Promise
 /** False if the schedule could not be made: the sweep finds the run when it is due (its `dueAt` says so). */
 async function scheduled(engine: Engine, wake: Wake, at: number): Promise<boolean> {
   const early = Math.min(SCHEDULE_EARLY_MS, engine.settings.messageDelayMsMax / 2);
-  const body = JSON.stringify({ ...wake, at });
-  // The same name only for the same message: two wakes of one time may name different events.
-  const name = digest("wake", body);
+  const body = bodyAt(wake, at);
+  const name = scheduleNameOf(wake, at);
   try {
     const { runId, group: workers } = wake;
     await engine.scheduler.schedule({ runId, name, at: at - early, body, workers });

@@ -6,6 +6,8 @@
 export interface BlobStore {
   put(key: string, bytes: Uint8Array): Promise<void>;
   get(key: string): Promise<Uint8Array>;
+  /** Where blobs go by their age: lets those under a prefix last as if they were put now. */
+  renew(prefix: string): Promise<void>;
   /** Removes every blob under a prefix. */
   removeAll(prefix: string): Promise<void>;
   /** A URL for reading the blob, valid for at least an hour, or a path of the host's own API. */

@@ -260,7 +260,7 @@ describe("grants", () => {
         "sqs:SendMessage on <QueuesWork.Arn>, <QueuesSignals.Arn>",
         "s3:GetObject s3:PutObject s3:DeleteObject on <StorageBlobs.Arn>/*",
         listBlobs,
-        ...schedules,
+        ...schedules.map((one) => one.replace("GetSchedule on", "GetSchedule scheduler:DeleteSchedule on")),
       ],
       FunctionsAdvanceRole: [
         ...own("Advance"),

@@ -74,6 +74,13 @@ export function blobsSuite(name: string, open: () => Promise<Port>, options: Sui
       expect(new Set(await Promise.all(keys.map((key) => port.blobs.url(key)))).size).toBe(keys.length);
     });
 
+    test("renewing blobs changes nothing that is seen", async (port) => {
+      await port.blobs.put("runs/r1/a", bytesOf("a"));
+      await port.blobs.renew("runs/r1/");
+      await port.blobs.renew("nothing/here/");
+      expect(plain(await port.blobs.get("runs/r1/a"))).toEqual(plain(bytesOf("a")));
+    });
+
     test("removeAll removes what is under the prefix, and nothing else", async (port) => {
       const keys = ["runs/r1/a", "runs/r1/b/c", "runs/r10/a", "runs/r2/a", "runs/R1/a"];
       for (const key of keys) await port.blobs.put(key, bytesOf(key));

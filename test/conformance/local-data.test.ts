@@ -1,4 +1,5 @@
 /** What only the local adapter promises: its data outlives the process, belongs to one, and is refused when unfit. */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, open, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type LocalPorts, localPorts } from "../../shared/adapters/local/index.ts";
 import { Store } from "../../shared/adapters/local/store.ts";
 import { StepfoldError } from "../../shared/core/errors.ts";
+import { blobPrefix } from "../../shared/core/ids.ts";
 import type { Ports } from "../../shared/engine/parts.ts";
 import { aNewRun, anEntry, noise } from "../support/builders.ts";
 import { aStoredRun, realTime } from "../support/ports.ts";
@@ -374,7 +376,7 @@ describe("what is over", () => {
     await ports.journal.remove(removed.key);
     await ports.journal.append(removed.key, anEntry(ports.clock, 2), now - 1_000);
     const kept = await aStoredRun(asCase(ports), { last: 3 });
-    while (await ports.journal.deleteExpired(3));
+    while ((await ports.journal.deleteExpired(3)).length > 0);
     await ports.close();
     const db = new DatabaseSync(dataFile());
     const count = (table: string) => db.prepare(`SELECT count(*) AS count FROM ${table}`).get();
@@ -383,6 +385,25 @@ describe("what is over", () => {
     expect(count("strays")).toEqual({ count: 0 });
     db.close();
     expect((await (await opened()).journal.read(kept.run.runId))!.entries).toHaveLength(4);
+  });
+
+  it("an expired run's blobs are deleted with it, and no other's", async () => {
+    const ports = await opened();
+    const now = ports.clock.now();
+    const over = await aStoredRun(asCase(ports), { createdAt: now - 9_000, expiresAt: now - 1_000, last: 1 });
+    const kept = await aStoredRun(asCase(ports), { last: 1 });
+    for (const { key } of [over, kept])
+      await ports.blobs.put(`${blobPrefix(key)}one`, new TextEncoder().encode("1"));
+    const present = async (prefix: string) =>
+      ports.blobs.get(`${prefix}one`).then(
+        () => true,
+        () => false,
+      );
+    for (const until = Date.now() + 5_000; Date.now() < until; )
+      if (!(await present(blobPrefix(over.key)))) break;
+      else await ports.clock.sleep(20);
+    expect(await present(blobPrefix(over.key))).toBe(false);
+    expect(await present(blobPrefix(kept.key))).toBe(true);
   });
 
   it("blobs that a killed process did not finish are cleared away", async () => {

@@ -4,6 +4,8 @@
  */
 import { createHash } from "node:crypto";
 import {
+  type _Object,
+  CopyObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
   ListObjectsV2Command,
@@ -12,6 +14,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { PortError } from "../../core/errors.ts";
+import { BLOB_RENEW_MS } from "../../core/limits.ts";
 import type { BlobStore } from "../../ports/blobs.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { type Call, isException, withLeftovers, withRetry } from "./retry.ts";
@@ -24,6 +27,7 @@ export interface S3BlobsOptions {
 
 /** A URL is valid for at least an hour, unless the credentials that signed it end before. */
 const URL_SECONDS = 2 * 3_600;
+const KEYS_PER_DELETE_MAX = 1_000;
 
 export class S3Blobs implements BlobStore {
   readonly #client: S3Client;
@@ -68,17 +72,30 @@ export class S3Blobs implements BlobStore {
     );
   }
 
+  async renew(prefix: string): Promise<void> {
+    const call = this.#call(`renew the blobs under ${prefix}`, prefix);
+    const before = this.#clock.now() - BLOB_RENEW_MS;
+    for await (const { Key, LastModified } of this.#listed(prefix, call)) {
+      if (Key === undefined || LastModified === undefined || LastModified.getTime() > before) continue;
+      const command = new CopyObjectCommand({
+        Bucket: this.#bucket,
+        Key,
+        CopySource: `${this.#bucket}/${encodeURIComponent(Key)}`,
+        // S3 refuses to copy a thing onto itself unless something changes.
+        MetadataDirective: "REPLACE",
+        ContentType: "application/json",
+      });
+      await withRetry(this.#clock, call, () => this.#client.send(command));
+    }
+  }
+
   async removeAll(prefix: string): Promise<void> {
     const call = this.#call(`remove the blobs under ${prefix}`, prefix);
-    for (let from: string | undefined, isFirst = true; isFirst || from !== undefined; isFirst = false) {
-      const list = new ListObjectsV2Command({
-        Bucket: this.#bucket,
-        Prefix: prefix,
-        ContinuationToken: from,
-      });
-      const page = await withRetry(this.#clock, call, () => this.#client.send(list));
-      const keys = (page.Contents ?? []).map((object) => object.Key ?? "");
-      await withLeftovers(this.#clock, call, keys, async (left) => {
+    const keys: string[] = [];
+    for await (const { Key } of this.#listed(prefix, call)) if (Key !== undefined) keys.push(Key);
+    for (let from = 0; from < keys.length; from += KEYS_PER_DELETE_MAX) {
+      const some = keys.slice(from, from + KEYS_PER_DELETE_MAX);
+      await withLeftovers(this.#clock, call, some, async (left) => {
         const Delete = { Objects: left.map((Key) => ({ Key })), Quiet: true };
         const { Errors = [] } = await this.#client.send(
           new DeleteObjectsCommand({ Bucket: this.#bucket, Delete }),
@@ -87,6 +104,18 @@ export class S3Blobs implements BlobStore {
         const reason = Errors[0]?.Code;
         return reason === undefined ? { again } : { again, reason };
       });
+    }
+  }
+
+  async *#listed(prefix: string, call: Call): AsyncGenerator<_Object, void, undefined> {
+    for (let from: string | undefined, isFirst = true; isFirst || from !== undefined; isFirst = false) {
+      const list = new ListObjectsV2Command({
+        Bucket: this.#bucket,
+        Prefix: prefix,
+        ContinuationToken: from,
+      });
+      const page = await withRetry(this.#clock, call, () => this.#client.send(list));
+      yield* page.Contents ?? [];
       from = page.NextContinuationToken;
     }
   }

@@ -45,7 +45,9 @@ export class Entries {
     this.#rowOfStray = store.statement("SELECT row FROM strays WHERE run_id = ? AND inc = ?");
     this.#insertStray = store.statement("INSERT INTO strays VALUES (?, ?, ?, ?)");
     this.#deleteStrays = store.statement("DELETE FROM strays WHERE row = ?");
-    this.#expiredStrays = store.statement("SELECT row FROM strays WHERE expires_at <= ? LIMIT ?");
+    this.#expiredStrays = store.statement(
+      "SELECT row, run_id, inc FROM strays WHERE expires_at <= ? LIMIT ?",
+    );
     const last = store.statement(`SELECT max(
       coalesce((SELECT max(row) FROM runs), 0),
       coalesce((SELECT max(row) FROM entries), 0),
@@ -119,7 +121,9 @@ export class Entries {
     this.#rows.clear();
   }
 
-  expiredStrays(now: number, limit: number): number[] {
-    return this.#expiredStrays.all(now, limit).map(({ row }) => Number(row));
+  expiredStrays(now: number, limit: number): (RunKey & { row: number })[] {
+    return this.#expiredStrays
+      .all(now, limit)
+      .map(({ row, run_id, inc }) => ({ row: Number(row), runId: String(run_id), inc: String(inc) }));
   }
 }

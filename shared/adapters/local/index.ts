@@ -51,7 +51,7 @@ export async function localPorts(options: LocalOptions): Promise<LocalPorts> {
   const runners = new NetworkRunners({ env: process.env, ...(options.aws ? { aws: options.aws } : {}) });
   const registers = new LocalRegisters(store, meter);
   const publisher = options.tell === undefined ? silence : new LinePublisher(options.tell);
-  const stopDeleting = keepDeletingExpired(clock, journal, queue);
+  const stopDeleting = keepDeletingExpired(clock, journal, queue, blobs);
   const close = async () => {
     stopDeleting();
     scheduler.close();

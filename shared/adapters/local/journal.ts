@@ -197,15 +197,15 @@ export class LocalJournal implements JournalStore {
     if (!has) await this.#watchers.wait(runId, withinMs);
   }
 
-  /** Deletes some of what has expired; answers whether there may be more. */
-  async deleteExpired(limit: number): Promise<boolean> {
+  /** Deletes some of what has expired; answers which runs it was, up to `limit` of each kind. */
+  async deleteExpired(limit: number): Promise<RunKey[]> {
     const now = this.#clock.now();
     const find = () => [...this.#runs.expired(now, limit), ...this.#entries.expiredStrays(now, limit)];
-    if (this.#store.read(find).length === 0) return false;
+    if (this.#store.read(find).length === 0) return [];
     return this.#store.write(() => {
       const rows = find();
-      for (const row of rows) this.#deleteRow(row);
-      return rows.length >= limit;
+      for (const { row } of rows) this.#deleteRow(row);
+      return rows;
     });
   }
 

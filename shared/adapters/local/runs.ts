@@ -2,7 +2,7 @@
 import type { StatementSync } from "node:sqlite";
 import { parseCursor } from "../../core/cursor.ts";
 import type { RunCreated, RunStatus, Usage } from "../../core/events.ts";
-import type { Header, ListQuery, NewRun } from "../../ports/journal.ts";
+import type { Header, ListQuery, NewRun, RunKey } from "../../ports/journal.ts";
 import type { MadeHeader } from "../common/headers.ts";
 import type { Store } from "./store.ts";
 
@@ -62,7 +62,7 @@ export class Runs {
     this.#delete = store.statement("DELETE FROM runs WHERE row = ?");
     this.#due = store.statement(`SELECT run_id AS runId, due_at AS dueAt FROM runs
       WHERE due_at <= ? AND expires_at > ? ORDER BY due_at LIMIT ?`);
-    this.#expired = store.statement("SELECT row FROM runs WHERE expires_at <= ? LIMIT ?");
+    this.#expired = store.statement("SELECT row, run_id, inc FROM runs WHERE expires_at <= ? LIMIT ?");
   }
 
   get(runId: string): StoredRun | undefined {
@@ -118,8 +118,10 @@ export class Runs {
     return rows.map(({ runId, dueAt }) => ({ runId, dueAt }));
   }
 
-  expired(now: number, limit: number): number[] {
-    return this.#expired.all(now, limit).map(({ row }) => Number(row));
+  expired(now: number, limit: number): (RunKey & { row: number })[] {
+    return this.#expired
+      .all(now, limit)
+      .map(({ row, run_id, inc }) => ({ row: Number(row), runId: String(run_id), inc: String(inc) }));
   }
 
   /** Up to `limit` headers that match a query, in its order. */

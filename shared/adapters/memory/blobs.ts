@@ -19,6 +19,8 @@ export class MemoryBlobs implements BlobStore {
     for (const key of [...this.#blobs.keys()]) if (key.startsWith(prefix)) this.#blobs.delete(key);
   }
 
+  async renew(): Promise<void> {}
+
   async url(key: string): Promise<string> {
     return blobPath(key);
   }

@@ -23,6 +23,10 @@ export class SimulatedBlobs implements BlobStore {
     return this.#caller.call({ port: "blobs", method: "removeAll" }, () => this.#blobs.removeAll(prefix));
   }
 
+  renew(prefix: string): Promise<void> {
+    return this.#caller.call({ port: "blobs", method: "renew" }, () => this.#blobs.renew(prefix));
+  }
+
   url(key: string): Promise<string> {
     return this.#caller.call({ port: "blobs", method: "url" }, () => this.#blobs.url(key));
   }

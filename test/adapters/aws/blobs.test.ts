@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import {
+  CopyObjectCommand,
   CreateBucketCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
@@ -45,7 +46,31 @@ describe("requests", () => {
       .commandCalls(DeleteObjectsCommand)
       .map((call) => call.args[0].input.Delete!.Objects!.map((object) => object.Key));
     expect(lists).toEqual([undefined, "next"]);
-    expect(deleted).toEqual([["a", "b"], ["b"], ["c"]]);
+    expect(deleted).toEqual([["a", "b", "c"], ["b"]]);
+  });
+
+  it("renewal copies what is old onto itself, and nothing else", async () => {
+    const now = Date.now();
+    const aged = (Key: string, days: number) => ({ Key, LastModified: new Date(now - days * 86_400_000) });
+    mock
+      .on(ListObjectsV2Command)
+      .resolves({ Contents: [aged("runs/r/old", 181), aged("runs/r/new", 179)] })
+      .on(CopyObjectCommand)
+      .resolves({});
+    await new S3Blobs({
+      client: new S3Client(region),
+      bucket: "b",
+      clock: { ...instantClock(), now: () => now },
+    }).renew("runs/r/");
+    expect(mock.commandCalls(CopyObjectCommand).map((call) => call.args[0].input)).toEqual([
+      {
+        Bucket: "b",
+        Key: "runs/r/old",
+        CopySource: "b/runs%2Fr%2Fold",
+        MetadataDirective: "REPLACE",
+        ContentType: "application/json",
+      },
+    ]);
   });
 
   it("a missing bucket is named", async () => {
