@@ -5,14 +5,14 @@
 import { comparePlaces, formatCursor, type Place, parseCursor } from "../core/cursor.ts";
 import { successorRunId } from "../core/ids.ts";
 import type { Header, ListQuery } from "../ports/journal.ts";
-import { entriesOf } from "./load.ts";
-import type { Ports } from "./parts.ts";
+import { entriesOf, loadRun } from "./load.ts";
+import type { Reader } from "./parts.ts";
 
 const HEADERS_AT_ONCE = 50;
 
 type Listed = { headers: Header[]; cursor?: string };
 
-export async function runsOf(ports: Pick<Ports, "journal">, query: ListQuery): Promise<Listed> {
+export async function runsOf(ports: Reader, query: ListQuery): Promise<Listed> {
   const { parent, order, limit, cursor } = query;
   const indexed = await ports.journal.list(query);
   if (parent === undefined) return indexed;
@@ -35,11 +35,14 @@ export async function runsOf(ports: Pick<Ports, "journal">, query: ListQuery): P
 }
 
 /** The runs that a run started, also before a redrive, each with those that it continues as. */
-async function childrenOf(ports: Pick<Ports, "journal">, runId: string): Promise<Header[]> {
+async function childrenOf(ports: Reader, runId: string): Promise<Header[]> {
   const ids = new Set<string>();
   for await (const { events } of entriesOf(ports, runId))
     for (const event of events) if (event.type === "ChildStarted") ids.add(event.childRunId);
   const found: Header[] = [];
+  // The nodes of a map are named by their operations alone.
+  const run = await loadRun(ports, runId);
+  for (const { childRunId } of run?.state.operations.values() ?? []) if (childRunId) ids.add(childRunId);
   const left = [...ids];
   while (left.length > 0) {
     const some = left.splice(0, HEADERS_AT_ONCE);
