@@ -33,10 +33,7 @@ export function apiGrants({ bus, storage, queues, schedules }: Resources): iam.P
       [...readAndAppend, "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"],
       [storage.table.tableArn],
     ),
-    allow(
-      ["dynamodb:Query"],
-      (["list", "owner", "parent"] as const).map((index) => indexArn(storage, index)),
-    ),
+    queryLists(storage),
     send(...works(queues), queues.signals.queue),
     allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [blobs(storage)]),
     listBlobs(storage),
@@ -50,8 +47,11 @@ export function advanceGrants(
   { bus, storage, queues, schedules }: Resources,
   own: QueuePair = queues.work,
 ): iam.PolicyStatement[] {
+  // Bulk operations list runs; like all of the engine's own, they are the default group's.
+  const isDefault = own === queues.work;
   return [
-    allow([...readAndAppend], [storage.table.tableArn]),
+    allow([...readAndAppend, ...(isDefault ? ["dynamodb:BatchGetItem"] : [])], [storage.table.tableArn]),
+    ...(isDefault ? [queryLists(storage)] : []),
     send(...works(queues), queues.signals.queue),
     receive(own.queue),
     allow(["s3:GetObject", "s3:PutObject"], [blobs(storage)]),
@@ -116,6 +116,12 @@ const readAndAppend = [
   "dynamodb:Query",
   "dynamodb:UpdateItem",
 ] as const;
+
+const queryLists = (storage: Storage) =>
+  allow(
+    ["dynamodb:Query"],
+    (["list", "owner", "parent"] as const).map((index) => indexArn(storage, index)),
+  );
 
 const indexArn = ({ table }: Storage, index: keyof typeof TABLE_SCHEMA.indexes) =>
   `${table.tableArn}/index/${TABLE_SCHEMA.indexes[index].name}`;

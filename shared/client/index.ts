@@ -12,6 +12,8 @@ import { drivenMethods } from "./driven.ts";
 import { StepfoldClientError } from "./errors.ts";
 import { type ClientOptions, createTransport } from "./transport.ts";
 import type {
+  BulkAction,
+  BulkReport,
   Gate,
   JournalEvent,
   OperationView,
@@ -72,6 +74,18 @@ export interface ListOptions {
   order?: "asc" | "desc";
   limit?: number;
   cursor?: string;
+}
+
+/** Which runs are meant; an empty one holds every run. */
+export type BulkFilter = Omit<ListOptions, "order" | "limit" | "cursor">;
+
+export interface BulkOptions {
+  /** What is sent, by `signal` alone. */
+  signal?: { name: string; payload?: unknown };
+  reason?: string;
+  by?: string;
+  /** The same key with the same request happens once. */
+  idempotencyKey?: string;
 }
 
 export interface AfterOptions {
@@ -173,24 +187,23 @@ export function createClient(options: ClientOptions) {
     });
   }
 
-  const list = ({
-    status,
-    tag,
-    createdAfter,
-    createdBefore,
-    ...rest
-  }: ListOptions = {}): Promise<Page<RunSummary>> =>
-    call({
-      method: "GET",
-      path: ["runs"],
-      query: {
-        ...rest,
-        status: status?.join(","),
-        tag: tag && `${tag.key}:${tag.value}`,
-        createdAfter: timeOf(createdAfter),
-        createdBefore: timeOf(createdBefore),
-      },
+  const list = (options: ListOptions = {}): Promise<Page<RunSummary>> =>
+    call({ method: "GET", path: ["runs"], query: queryOf(options) });
+
+  /** Starts the run that does it: its output, which `result` waits for, reports on each run. */
+  const bulk = (
+    action: BulkAction,
+    filter: BulkFilter,
+    { idempotencyKey, ...options }: BulkOptions = {},
+  ): Promise<Run<BulkReport>> => {
+    const { stalled, ...rest } = queryOf(filter);
+    return call({
+      method: "POST",
+      path: ["runs", "bulk"],
+      body: { ...options, action, filter: { ...rest, stalled: stalled?.toString() } },
+      headers: { "idempotency-key": idempotencyKey },
     });
+  };
 
   const remove = (runId: string, { ifMatch }: { ifMatch?: number } = {}): Promise<void> =>
     call({ method: "DELETE", path: ["runs", runId], headers: { "if-match": etagOf(ifMatch) } });
@@ -242,6 +255,7 @@ export function createClient(options: ClientOptions) {
     wait,
     result,
     list,
+    bulk,
     remove,
     signal,
     /** `final` ends a managed or mirrored run. */
@@ -283,6 +297,14 @@ export function createClient(options: ClientOptions) {
     health: (): Promise<{ status: "ok" }> => call({ method: "GET", path: ["health"] }),
   };
 }
+
+const queryOf = ({ status, tag, createdAfter, createdBefore, ...rest }: ListOptions) => ({
+  ...rest,
+  status: status?.join(","),
+  tag: tag && `${tag.key}:${tag.value}`,
+  createdAfter: timeOf(createdAfter),
+  createdBefore: timeOf(createdBefore),
+});
 
 const timeOf = (time: Date | string | undefined): string | undefined =>
   time instanceof Date ? time.toISOString() : time;

@@ -188,3 +188,22 @@ export interface Page<T> {
   /** Where the next page begins; absent on the last one. */
   cursor?: string;
 }
+
+export type BulkAction = "cancel" | "pause" | "resume" | "redrive" | "signal";
+
+/** What a bulk operation has come to. */
+export interface BulkReport {
+  action: BulkAction;
+  matched: number;
+  done: number;
+  refused: number;
+  failed: number;
+  /** Each run, or those of the last part. */
+  items: {
+    runId: string;
+    outcome: "done" | "refused" | "failed";
+    error?: { code: string; message: string };
+  }[];
+  /** The runs that did what came before these items: each has its own `items` in its state. */
+  parts: string[];
+}

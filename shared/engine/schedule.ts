@@ -77,13 +77,13 @@ export async function fire(engine: Engine, firing: Firing): Promise<void> {
 async function decide(engine: Engine, firing: Firing, last: Decided | undefined): Promise<Decided> {
   const { at, overlap } = firing;
   const request = requestOf(firing);
-  const runId = runIdOfKey(firing.workflow, request.idempotencyKey!);
+  const runId = request.runId!;
   const current = last?.current;
   const before = current === undefined ? "over" : await found(engine, current);
   if (before === "over") return { at, current: { runId, request } };
   if (overlap === "queue" && before === "running") {
     const after = current!.runId;
-    return { at, current: { runId, turnRunId: runIdOfKey(TURN, request.idempotencyKey!), after, request } };
+    return { at, current: { runId, turnRunId: runIdOfKey(TURN, runId), after, request } };
   }
   tell(engine, firing, before === "running" ? "met an unfinished run" : "met one that waits its turn");
   const { request: _started, ...kept } = current!;
@@ -111,17 +111,17 @@ async function begun(engine: Engine, current: Current): Promise<boolean> {
 
 async function begin(engine: Engine, { turnRunId, after, request }: Current): Promise<void> {
   if (turnRunId === undefined || after === undefined) return void (await start(engine, request!));
-  const { idempotencyKey, tags, trigger } = request!;
+  const { tags, trigger } = request!;
   const input: TurnInput = { after, request: request!, looks: 0 };
   const turn: StartRequest = { workflow: TURN, input: asJson(input) };
-  Object.assign(turn, { idempotencyKey, tags, trigger });
+  Object.assign(turn, { runId: turnRunId, tags, trigger });
   await start(engine, turn, engine.registry.find(TURN));
 }
 
 function requestOf({ schedule, workflow, input, at }: Firing): StartRequest {
   const request: StartRequest = {
     workflow,
-    idempotencyKey: `schedule/${schedule} ${new Date(at).toISOString()}`,
+    runId: runIdOfKey(workflow, `schedule/${schedule} ${new Date(at).toISOString()}`),
     trigger: `schedule/${schedule}`,
     tags: { schedule },
   };

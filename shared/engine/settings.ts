@@ -18,6 +18,7 @@ import {
 } from "../core/limits.ts";
 import { type MapLimits, mapLimits } from "../core/maps.ts";
 import { Registry } from "../core/workflow.ts";
+import { bulkWorkflow } from "./bulk.ts";
 import { Lines } from "./lines.ts";
 import type { Reader } from "./parts.ts";
 import { Residents } from "./residents.ts";
@@ -25,7 +26,7 @@ import { Sites } from "./sites.ts";
 import { turnWorkflow } from "./turn.ts";
 
 /** Workflows that the engine itself is written in. */
-const ownWorkflows = [turnWorkflow];
+const ownWorkflows = [turnWorkflow, bulkWorkflow];
 
 /** Runs are isolated by owner: a caller of the API sees and touches only the runs that are its own. */
 export interface Isolation {

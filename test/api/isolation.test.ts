@@ -50,7 +50,7 @@ describe("every route", () => {
       "GET /health",
       "GET /openapi.json",
     ]);
-    expect(named(withAccess("caller"))).toEqual(["POST /runs", "GET /runs"]);
+    expect(named(withAccess("caller"))).toEqual(["POST /runs", "GET /runs", "POST /runs/bulk"]);
     const all = (["run", "token", "everyone", "caller"] as const).flatMap(withAccess);
     expect(all).toHaveLength(routes.length);
   });
@@ -103,6 +103,28 @@ describe("every route", () => {
       expect(answer.status).toBe(200);
     },
   );
+});
+
+describe("a bulk operation", () => {
+  test("reaches the caller's own runs alone, and is the caller's own", async () => {
+    const [own, other] = [await started(alice), await started(bob)];
+    const body = { action: "cancel", filter: {} };
+    const answer = await world.ask("POST", "/runs/bulk", { ...alice, body });
+    expect(answer).toMatchObject({ status: 202, body: { owner: "alice" } });
+    await world.runs.skip(0);
+    const { items } = (await world.ask("GET", `/runs/${answer.body.runId}`, alice)).body.output;
+    const asked = items.map(({ runId }: { runId: string }) => runId);
+    expect(asked).toContain(own);
+    expect(asked).not.toContain(other);
+    expect(await world.ask("GET", `/runs/${answer.body.runId}`, bob)).toMatchObject({ status: 404 });
+  });
+
+  test("on another owner's runs is refused", async () => {
+    const body = { action: "cancel", filter: { owner: "bob" } };
+    expect(await world.ask("POST", "/runs/bulk", { ...alice, body })).toMatchObject(
+      problem(403, "Forbidden"),
+    );
+  });
 });
 
 describe("starting", () => {
@@ -281,6 +303,7 @@ const SAMPLES: unknown[] = [
   undefined,
   {},
   { workflow: "listen/for go" },
+  { action: "cancel", filter: {} },
   { wait: "paid" },
   { token: "worker", ttl: "1m" },
   { name: "step" },

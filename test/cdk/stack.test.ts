@@ -4,14 +4,22 @@
  */
 import { Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { Match, type Template } from "aws-cdk-lib/assertions";
+import * as events from "aws-cdk-lib/aws-events";
 import * as iam from "aws-cdk-lib/aws-iam";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import * as sns from "aws-cdk-lib/aws-sns";
 import { beforeAll, describe, expect, test } from "vitest";
 import { SETTINGS_ENVIRONMENT } from "../../functions/environment.ts";
-import { ENVIRONMENT } from "../../shared/adapters/aws/names.ts";
-import { plain, type Resources, readable, statementsByRole, synthesize } from "./fixtures/synth.ts";
+import { BUS_ENVIRONMENT, ENVIRONMENT } from "../../shared/adapters/aws/names.ts";
+import {
+  plain,
+  type Resources,
+  readable,
+  statementsByRole,
+  synthesize,
+  unbundled,
+} from "./fixtures/synth.ts";
 
 let template: Template;
 beforeAll(() => {
@@ -249,14 +257,17 @@ describe("grants", () => {
     'iam:PassRole on <SchedulesRole.Arn> if {"StringEquals":{"iam:PassedToService":"scheduler.amazonaws.com"}}',
   ];
 
+  const queryLists =
+    "dynamodb:Query on " +
+    ["list", "owner", "parent"].map((index) => `<StorageJournal.Arn>/index/${index}`).join(", ");
+
   test("each role may do exactly this", () => {
     expect(statementsByRole(template)).toEqual({
       SchedulesRole: ["sqs:SendMessage on <QueuesWork.Arn>"],
       FunctionsApiRole: [
         ...own("Api"),
         `${readAndAppend} dynamodb:BatchGetItem dynamodb:BatchWriteItem dynamodb:DeleteItem on <StorageJournal.Arn>`,
-        "dynamodb:Query on " +
-          ["list", "owner", "parent"].map((index) => `<StorageJournal.Arn>/index/${index}`).join(", "),
+        queryLists,
         "sqs:SendMessage on <QueuesWork.Arn>, <QueuesSignals.Arn>",
         "s3:GetObject s3:PutObject s3:DeleteObject on <StorageBlobs.Arn>/*",
         listBlobs,
@@ -264,7 +275,8 @@ describe("grants", () => {
       ],
       FunctionsAdvanceRole: [
         ...own("Advance"),
-        `${readAndAppend} on <StorageJournal.Arn>`,
+        `${readAndAppend} dynamodb:BatchGetItem on <StorageJournal.Arn>`,
+        queryLists,
         "sqs:SendMessage on <QueuesWork.Arn>, <QueuesSignals.Arn>",
         `${receive} on <QueuesWork.Arn>`,
         "s3:GetObject s3:PutObject on <StorageBlobs.Arn>/*",
@@ -290,6 +302,23 @@ describe("grants", () => {
         "dynamodb:Query on <StorageJournal.Arn>/index/due",
         "sqs:SendMessage on <QueuesWork.Arn>",
       ],
+    });
+  });
+
+  test("with a bus, those that change a run's status may publish it, and no other", () => {
+    const arn = "arn:aws:events:eu-west-1:123456789012:event-bus/shop";
+    const bus = events.EventBus.fromEventBusArn(new Stack(), "Bus", arn);
+    const withBus = synthesize({ bus, publishedStatuses: ["failed"] }, undefined, unbundled);
+    const publishing = Object.entries(statementsByRole(withBus)).filter(([, list]) =>
+      list.includes(`events:PutEvents on ${arn}`),
+    );
+    expect(publishing.map(([role]) => role)).toEqual(["FunctionsApiRole", "FunctionsAdvanceRole"]);
+    const [told] = Object.values(ofType("AWS::Lambda::Function", withBus)).map(
+      ({ Properties }) => (Properties.Environment as { Variables: Record<string, unknown> }).Variables,
+    );
+    expect(JSON.parse(readable(told![BUS_ENVIRONMENT]))).toEqual({
+      bus: arn,
+      statuses: ["failed"],
     });
   });
 

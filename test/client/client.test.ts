@@ -186,6 +186,9 @@ describe("runs", () => {
       limit: 10,
     } as const;
     expect((await client.list(filter)).items.map(({ runId }) => runId)).toEqual(["e"]);
+    const { limit: _limit, order: _order, ...which } = filter;
+    const report = await client.result(await client.bulk("cancel", which, { reason: "over" }));
+    expect(report).toMatchObject({ action: "cancel", matched: 1, items: [{ runId: "e" }] });
     const { items } = await client.journal("e", { after: 0, limit: 200 });
     expect(items.at(-1)).toMatchObject({ type: "RunCompleted", output: 1 });
     expect(await client.operations("e")).toEqual({ items: [] });

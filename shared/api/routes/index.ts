@@ -22,6 +22,7 @@ const getOpenApi = route({
 export const routes: readonly Route[] = [
   runs.startRun,
   runs.listRuns,
+  runs.bulk,
   runs.getRun,
   runs.deleteRun,
   details.getJournal,

@@ -2,8 +2,9 @@
 import { durationMs } from "../../core/duration.ts";
 import { StepfoldError } from "../../core/errors.ts";
 import { digest, isDerivedRunId } from "../../core/ids.ts";
-import { canonicalJson } from "../../core/json.ts";
+import { canonicalJson, type Json } from "../../core/json.ts";
 import type { RunState } from "../../core/state.ts";
+import { BULK } from "../../engine/bulk.ts";
 import { removeRun } from "../../engine/control.ts";
 import { runsOf } from "../../engine/list.ts";
 import { loadRun } from "../../engine/load.ts";
@@ -170,6 +171,45 @@ export const listRuns = route<schemas.ListQueryParams>({
     const isOthers = caller !== undefined && query.owner !== undefined && query.owner !== caller.owner;
     if (isOthers) return { status: 200, body: { items: [] } };
     return { status: 200, body: await summaries(engine, listQuery({ ...query, ...caller })) };
+  },
+});
+
+export const bulk = route<undefined, schemas.BulkBody>({
+  method: "POST",
+  path: "/runs/bulk",
+  access: "caller",
+  operationId: "bulk",
+  summary: "Does one thing to every run that a filter holds, as a run that reports on each.",
+  body: schemas.bulkBody,
+  headers: ["Idempotency-Key"],
+  answers: {
+    202: {
+      description: "The run that does it; its output is the report.",
+      schema: schemas.run,
+      headers: ["ETag", "Location"],
+    },
+    200: {
+      description: "The run that the same key has started.",
+      schema: schemas.run,
+      headers: ["ETag", "Location"],
+    },
+  },
+  problems: ["IdempotencyConflict", "Forbidden"],
+  async handle(engine, { body, idempotencyKey, caller }) {
+    const { filter, ...rest } = body;
+    if (caller !== undefined && filter.owner !== undefined && filter.owner !== caller.owner)
+      throw forbidden("Expected a filter of the caller's own runs, got another owner. Leave `owner` out.");
+    const {
+      order: _order,
+      limit: _limit,
+      ...own
+    } = listQuery({ ...filter, ...caller, order: "asc", limit: 1 });
+    const request: StartRequest = { workflow: BULK, input: { ...rest, filter: own } as unknown as Json };
+    if (caller !== undefined) request.owner = caller.owner;
+    if (idempotencyKey !== undefined) request.idempotencyKey = idempotencyKey;
+    const { created, state } = await start(engine, request, engine.registry.find(BULK));
+    const headers = { location: `/runs/${encodeURIComponent(state.runId)}` };
+    return runAnswer(engine, created ? 202 : 200, state, { headers });
   },
 });
 

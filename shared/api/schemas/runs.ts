@@ -1,5 +1,6 @@
 /** Runs: what starts one, what one looks like, and how they are listed. */
 import * as z from "zod";
+import { bulkActions } from "../../engine/bulk.ts";
 import { finishedStatuses } from "../../ports/journal.ts";
 import {
   components,
@@ -170,6 +171,26 @@ export const listQuery = z.strictObject({
 export type ListQueryParams = z.infer<typeof listQuery>;
 
 export const runPage = page(runSummary);
+
+export const bulkBody = z
+  .strictObject({
+    action: z.enum(bulkActions),
+    filter: listQuery
+      .omit({ order: true, limit: true, cursor: true })
+      .describe("As of `GET /runs`; an empty one holds every run."),
+    signal: z
+      .strictObject({ name, payload: json.optional() })
+      .optional()
+      .describe("What is sent by `signal`."),
+    reason: prose(PROSE_LENGTH_MAX).optional(),
+    by: prose(OWNER_LENGTH_MAX).optional(),
+  })
+  .refine(({ action, signal }) => (action === "signal") === (signal !== undefined), {
+    path: ["signal"],
+    message: "expected with the action signal, and with no other",
+  });
+components.add(bulkBody, { id: "Bulk" });
+export type BulkBody = z.infer<typeof bulkBody>;
 
 export const requestBody = z
   .strictObject({ reason: prose(PROSE_LENGTH_MAX).optional(), by: prose(OWNER_LENGTH_MAX).optional() })
