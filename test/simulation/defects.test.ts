@@ -82,7 +82,7 @@ afterEach(() => {
 });
 
 const HISTORIES = 120;
-const CLEAN_HISTORIES = 40;
+const CLEAN_HISTORIES = 12;
 
 interface Planted {
   /** Stands between an engine and its ports. */

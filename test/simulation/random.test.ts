@@ -4,8 +4,8 @@ import { complaints, drawn } from "./histories.ts";
 import { scenarios } from "./scenarios.ts";
 import { World } from "./world.ts";
 
-const TOGETHER = 600;
-const ALONE = 30;
+const TOGETHER = 250;
+const ALONE = 4;
 
 describe.each([
   ["no message is lost and nothing sweeps: every wake counts", false],
