@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Answer, type Credentials, type Deployment, deployApp } from "./ministack-deployment.ts";
-import { enqueue, losingMessages } from "./ministack-queues.ts";
+import { enqueue, losingMessages, schedulesOf } from "./ministack-queues.ts";
 
 const SOON_MS = 30_000;
 /** As the app sets it. */
@@ -19,6 +19,7 @@ interface Outputs {
   FlowsTableName: string;
   FlowsTriggersQueueUrl: string;
   FlowsPaymentsWorkQueueUrl: string;
+  FlowsScheduleGroupName: string;
   FlowsSweepFunctionName: string;
   TokensApiUrl: string;
   AliceArn: string;
@@ -132,6 +133,34 @@ describe("a workflow of a worker group", () => {
     );
     expect(await finished(asAlice, runId)).toMatchObject({ output: "booked lost" });
   });
+});
+
+test("children are listed by their parent, whoever started them", async () => {
+  const parent = (await ended(asAlice, "purchase", { id: "parent" })).runId as string;
+  const body = { workflow: "greet", input: { name: "Kid" }, parentRunId: parent };
+  expect((await asAlice("POST", "/runs", body)).status).toBe(201);
+  const listed = await eventually("both children", async () => {
+    const { items } = (await asAlice("GET", `/runs?parent=${parent}`)).body;
+    return items.length === 2 ? items : undefined;
+  });
+  expect(listed.map(({ workflow }: { workflow: string }) => workflow).sort()).toEqual(["charge", "greet"]);
+  expect((await asBob("GET", `/runs?parent=${parent}`)).body.items).toEqual([]);
+});
+
+test("a run that is removed takes the schedule along that it was stopped before", async () => {
+  const { body } = await asAlice("POST", "/runs", { workflow: "nap", input: { duration: "30 days" } });
+  await eventually("its sleep", async () => {
+    const { body: run } = await asAlice("GET", `/runs/${body.runId}`);
+    return run.status === "sleeping" || undefined;
+  });
+  expect(await schedulesOf(deployment, outputs.FlowsScheduleGroupName, body.runId)).toHaveLength(1);
+  await asAlice("POST", `/runs/${body.runId}/cancel`, {});
+  await finished(asAlice, body.runId);
+  await eventually(
+    "its removal",
+    async () => (await asAlice("DELETE", `/runs/${body.runId}`)).status === 204 || undefined,
+  );
+  expect(await schedulesOf(deployment, outputs.FlowsScheduleGroupName, body.runId)).toEqual([]);
 });
 
 test("the default function lacks the group's grants", async () => {

@@ -1,5 +1,6 @@
-/** A deployment's queues, as their owner sees them. */
+/** A deployment's queues and schedules, as their owner sees them. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { GetScheduleCommand, ListSchedulesCommand, SchedulerClient } from "@aws-sdk/client-scheduler";
 import { PurgeQueueCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import type { Deployment } from "./ministack-deployment.ts";
 
@@ -33,4 +34,24 @@ export async function losingMessages<T>(
   await clientOf(deployment).send(new PurgeQueueCommand({ QueueUrl }));
   await enable(true);
   return result;
+}
+
+/** The names of the schedules whose message is for a run. */
+export async function schedulesOf(
+  { ministack, owner }: Deployed,
+  GroupName: string,
+  runId: string,
+): Promise<string[]> {
+  const client = new SchedulerClient({
+    endpoint: ministack.endpoint,
+    region: ministack.region,
+    credentials: owner,
+  });
+  const { Schedules = [] } = await client.send(new ListSchedulesCommand({ GroupName }));
+  const found: string[] = [];
+  for (const { Name } of Schedules) {
+    const { Target } = await client.send(new GetScheduleCommand({ GroupName, Name }));
+    if (Target?.Input?.includes(runId)) found.push(Name!);
+  }
+  return found;
 }
