@@ -171,9 +171,9 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       return;
     case "CancelRequested":
       state.requests.add(event.requestId);
-      state.cancel ??= { reason: event.reason, by: event.by, at: state.at, delivered: false };
       // What is to be cancelled must move to be so.
-      if (state.pause !== undefined) state.steered = state.sequence;
+      if (state.pause !== undefined || state.cancel === undefined) state.steered = state.sequence;
+      state.cancel ??= { reason: event.reason, by: event.by, at: state.at, delivered: false };
       state.pause = undefined;
       return;
     case "StatePatched":

@@ -169,7 +169,7 @@ export interface RunState {
   buffered: Set<string>;
   requests: Set<string>;
   pause?: { reason?: string; by?: string; at: number };
-  /** The sequence of the last entry from outside that may have changed the listed status. */
+  /** The sequence of the last entry from outside that may have changed what the header shows. */
   steered: number;
   /** Version gates that the run has passed on the new side. */
   markers: Set<string>;

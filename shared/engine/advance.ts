@@ -198,6 +198,7 @@ async function project(engine: Engine, run: Resident): Promise<void> {
     startedAt: state.startedAt,
     wakeAt: wakeAtOf(state) ?? null,
     stalled,
+    cancelRequested: state.cancel !== undefined,
   };
   if (moves) projection.dueAt = dueAt;
   if (await engine.journal.project(header, projection))
@@ -233,9 +234,17 @@ function dueAfter(engine: Engine, run: Resident): number {
   return Math.min(wakeAt + engine.settings.sweepAfterMs, run.header.expiresAt - EXPIRY_HORIZON_MS / 2);
 }
 
+/** Whoever asked for something that the header shows may have died before it did so. */
+async function repair(engine: Engine, run: Resident): Promise<void> {
+  if (run.state.steered <= run.header.headerSequence) return;
+  run.header = (await engine.journal.header(run.state.runId, { consistent: true })) ?? run.header;
+  if (run.state.steered > run.header.headerSequence) await project(engine, run);
+}
+
 /** A run that was woken for nothing: its `dueAt` goes to where it belongs, later lazily (J6). */
 async function moveOn(engine: Engine, run: Resident, wake: Wake): Promise<void> {
   const wakeAt = wakeAtOf(run.state);
+  if (wake.event?.startsWith("request:")) await repair(engine, run);
   // A run that was resumed: the wake for its next time may have come and gone while it was paused.
   if (wakeAt !== undefined && wake.event?.startsWith("request:"))
     await sendWake(engine, wakeOf(run.state, { at: wakeAt }));
@@ -278,6 +287,7 @@ async function closeFinished(engine: Engine, run: Resident): Promise<void> {
     finishedAt: at,
     wakeAt: null,
     stalled: false,
+    cancelRequested: state.cancel !== undefined,
     dueAt: null,
     usage,
   });

@@ -102,7 +102,7 @@ export async function requestCancel(
       };
     refuseFinished(state);
     refuseStale(state, ifMatch);
-    const changesStatus = state.pause !== undefined;
+    const changesStatus = state.pause !== undefined || state.cancel === undefined;
     const events: OutsideEvent[] = [{ type: "CancelRequested", requestId, reason, by }];
     return { events, wake: `request:${requestId}`, changesStatus };
   });

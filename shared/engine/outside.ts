@@ -178,6 +178,7 @@ async function show(engine: Engine, { header, state }: Resident): Promise<void> 
     status: statusOf(state),
     updatedAt: state.at,
     finishedAt: null,
+    cancelRequested: state.cancel !== undefined,
     wakeAt: wakeAtOf(state) ?? null,
     dueAt: engine.clock.now() + engine.settings.sweepAfterMs,
   });
@@ -186,6 +187,8 @@ async function show(engine: Engine, { header, state }: Resident): Promise<void> 
 async function hasten(engine: Engine, run: Resident): Promise<void> {
   const soon = engine.clock.now() + engine.settings.sweepAfterMs;
   const { header, state } = run;
+  // Somebody before has not shown what changed; lifted past it, the header would never show it.
+  if (state.steered > header.headerSequence) return show(engine, run);
   // A header that has not left the near future needs no write; the fresh one is read only when ours may be stale.
   const mayBeFar = header.dueAt !== undefined && header.dueAt > soon;
   const mayBeMoved = state.phase === "parked" && !mayBeFar;

@@ -37,6 +37,8 @@ export interface Header extends RunKey {
   finishedAt?: number;
   wakeAt?: number;
   stalled?: boolean;
+  /** It was asked to end, since it began or was last redriven. */
+  cancelRequested?: boolean;
   /** When every item of the run expires (J7). */
   expiresAt: number;
   /** What the run used up after its last entry. */
@@ -64,6 +66,7 @@ export interface Projection {
   finishedAt?: number | null;
   wakeAt?: number | null;
   stalled?: boolean;
+  cancelRequested?: boolean;
   usage?: Usage;
 }
 

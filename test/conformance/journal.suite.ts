@@ -67,6 +67,15 @@ function creating(test: Test): void {
     expect(await headerOf(port, run.runId)).toEqual(expected);
   });
 
+  test("a run that has begun elsewhere is running from its creation on", async (port) => {
+    const run = aNewRun(port.clock, { status: "running" });
+    const begun = { status: "running", startedAt: run.createdAt };
+    expect(await port.journal.create(run)).toMatchObject({ created: true, header: begun });
+    expect(await headerOf(port, run.runId)).toMatchObject(begun);
+    const { headers } = await port.journal.list({ order: "asc", limit: 200, status: ["running"] });
+    expect(headers.map(({ runId }) => runId)).toContain(run.runId);
+  });
+
   test("of concurrent creates exactly one wins, and every other learns it (1)", async (port) => {
     const runId = freshRunId();
     const runs = times(20, (index) =>
@@ -343,6 +352,7 @@ function projecting(test: Test): void {
       finishedAt: now + 2,
       wakeAt: now + 3,
       stalled: true,
+      cancelRequested: true,
       usage,
     };
     await port.journal.project(key, at(port, 1, full));
@@ -351,11 +361,15 @@ function projecting(test: Test): void {
     await port.journal.project(key, at(port, 2, { status: "sleeping" }));
     const kept = await headerOf(port, run.runId);
     expect(kept).toEqual({ ...header, status: "sleeping", headerSequence: 2, updatedAt: kept.updatedAt });
-    await port.journal.project(key, at(port, 3, { dueAt: null, wakeAt: null, stalled: false }));
+    await port.journal.project(
+      key,
+      at(port, 3, { dueAt: null, wakeAt: null, stalled: false, cancelRequested: false }),
+    );
     const removed = await headerOf(port, run.runId);
     expect(removed.dueAt).toBeUndefined();
     expect(removed.wakeAt).toBeUndefined();
     expect(removed.stalled ?? false).toBe(false);
+    expect(removed.cancelRequested ?? false).toBe(false);
     expect(removed).toMatchObject({
       usage,
       startedAt: now + 1,

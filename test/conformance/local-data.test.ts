@@ -222,7 +222,9 @@ it("data of the version before is brought to this one, with all that it holds", 
   const { run, key } = await aStoredRun(ports as never, { last: 3 });
   await ports.close();
   const db = new DatabaseSync(dataFile());
-  db.exec("DROP TABLE segments; DROP TABLE registers; PRAGMA user_version = 1");
+  db.exec(
+    "DROP TABLE segments; DROP TABLE registers; ALTER TABLE runs DROP COLUMN cancel_requested; PRAGMA user_version = 1",
+  );
   db.close();
   const again = await opened();
   expect((await again.journal.read(run.runId))!.entries).toHaveLength(4);
@@ -238,7 +240,7 @@ describe("unfit data is refused", () => {
     db.close();
     await expect(localPorts({ dir })).rejects.toMatchObject({
       code: "DataTooNew",
-      data: { version: 99, versionMax: 3 },
+      data: { version: 99, versionMax: 4 },
     });
     await expect(localPorts({ dir })).rejects.toMatchObject({ code: "DataTooNew" });
   });

@@ -51,6 +51,7 @@ export const ATTRIBUTE = {
   finishedAt: "f",
   wakeAt: "k",
   stalled: "x",
+  cancelRequested: "c",
   entryZeroApart: "z",
   dueShard: due.name,
   dueAt: dueAt.name,
@@ -247,6 +248,7 @@ export function decodeHeader(item: Item): Header {
     ...optional("finishedAt", ATTRIBUTE.finishedAt),
     ...optional("wakeAt", ATTRIBUTE.wakeAt),
     ...(item[ATTRIBUTE.stalled] === undefined ? {} : { stalled: item[ATTRIBUTE.stalled]?.BOOL === true }),
+    ...(item[ATTRIBUTE.cancelRequested]?.BOOL === true ? { cancelRequested: true } : {}),
     expiresAt: numberIn(item, ttl) * 1000,
     ...(usage === undefined ? {} : { usage: parseUsage(usage.S ?? "") }),
   };

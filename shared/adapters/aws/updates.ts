@@ -41,8 +41,10 @@ export function projectionUpdate({ inc }: RunKey, projection: Projection): Updat
   };
   const remove: string[] = [];
   if (projection.startedAt !== undefined) set[a.startedAt] = number(projection.startedAt);
-  if (projection.stalled === true) set[a.stalled] = { BOOL: true };
-  if (projection.stalled === false) remove.push(a.stalled);
+  for (const name of ["stalled", "cancelRequested"] as const) {
+    if (projection[name] === true) set[a[name]] = { BOOL: true };
+    if (projection[name] === false) remove.push(a[name]);
+  }
   if (projection.usage !== undefined) set[a.usage] = text(usageText(projection.usage));
   for (const name of ["dueAt", "wakeAt", "finishedAt"] as const) {
     const value = projection[name];

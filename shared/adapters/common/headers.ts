@@ -66,5 +66,6 @@ export function projected(header: Header, projection: Projection): Header {
   if (finishedAt === null) delete next.finishedAt;
   else if (finishedAt !== undefined) next.finishedAt = finishedAt;
   if (next.stalled === false) delete next.stalled;
+  if (next.cancelRequested === false) delete next.cancelRequested;
   return next;
 }

@@ -24,6 +24,7 @@ interface RunColumns {
   finished_at: number | null;
   wake_at: number | null;
   stalled: number;
+  cancel_requested: number;
   usage: string | null;
   expires_at: number;
 }
@@ -38,7 +39,8 @@ export interface StoredRun {
 }
 
 const COLUMNS = `row, run_id, inc, nonce, created, is_split, bytes, created_at, request_hash, status, header_sequence,
-  due_at, updated_at, started_at, finished_at, wake_at, stalled, usage, expires_at`;
+  due_at, updated_at, started_at, finished_at, wake_at, stalled, cancel_requested, usage,
+  expires_at`;
 
 export class Runs {
   readonly #store: Store;
@@ -58,7 +60,7 @@ export class Runs {
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`);
     this.#update =
       store.statement(`UPDATE runs SET status = ?, header_sequence = ?, due_at = ?, updated_at = ?,
-      started_at = ?, finished_at = ?, wake_at = ?, stalled = ?, usage = ?, expires_at = ? WHERE row = ?`);
+      started_at = ?, finished_at = ?, wake_at = ?, stalled = ?, cancel_requested = ?, usage = ?, expires_at = ? WHERE row = ?`);
     this.#delete = store.statement("DELETE FROM runs WHERE row = ?");
     this.#due = store.statement(`SELECT run_id AS runId, due_at AS dueAt FROM runs
       WHERE due_at <= ? AND expires_at > ? ORDER BY due_at LIMIT ?`);
@@ -103,6 +105,7 @@ export class Runs {
       header.finishedAt ?? null,
       header.wakeAt ?? null,
       header.stalled === true ? 1 : 0,
+      header.cancelRequested === true ? 1 : 0,
       header.usage === undefined ? null : JSON.stringify(header.usage),
       header.expiresAt,
       row,
@@ -182,6 +185,7 @@ function storedRun(columns: RunColumns): StoredRun {
   if (columns.finished_at !== null) header.finishedAt = columns.finished_at;
   if (columns.wake_at !== null) header.wakeAt = columns.wake_at;
   if (columns.stalled === 1) header.stalled = true;
+  if (columns.cancel_requested === 1) header.cancelRequested = true;
   if (columns.usage !== null) header.usage = JSON.parse(columns.usage) as Usage;
   const { row, nonce, bytes } = columns;
   return { row, header, nonce, bytes, isSplit: columns.is_split === 1 };

@@ -5,7 +5,7 @@
  * used again. `strays` numbers incarnations that were written to after their header was gone: nobody ever sees
  * their entries, which go when they expire.
  */
-export const DATA_VERSION = 3;
+export const DATA_VERSION = 4;
 /** "Stpf": what makes a SQLite file ours. */
 export const APPLICATION_ID = 0x53747066;
 
@@ -27,8 +27,10 @@ CREATE TABLE registers (
 ) WITHOUT ROWID;
 `;
 
+const CANCEL_REQUESTED = "ALTER TABLE runs ADD COLUMN cancel_requested INTEGER NOT NULL DEFAULT 0;";
+
 /** What makes a file of one version one of the next. */
-export const UPGRADES: Record<number, string> = { 1: SEGMENTS, 2: REGISTERS };
+export const UPGRADES: Record<number, string> = { 1: SEGMENTS, 2: REGISTERS, 3: CANCEL_REQUESTED };
 
 export const SCHEMA = `${SEGMENTS}${REGISTERS}
 CREATE TABLE runs (
@@ -52,6 +54,7 @@ CREATE TABLE runs (
   finished_at INTEGER,
   wake_at INTEGER,
   stalled INTEGER NOT NULL DEFAULT 0,
+  cancel_requested INTEGER NOT NULL DEFAULT 0,
   usage TEXT,
   expires_at INTEGER NOT NULL
 );

@@ -64,6 +64,9 @@ export const getCancelled = route({
   answers: { 200: { description: "The answer.", schema: cancelled } },
   problems: ["RunNotFound"],
   async handle(engine, { params }) {
+    const header = await engine.journal.header(params.runId!, { consistent: true });
+    if (header === undefined) throw runNotFound(params.runId!);
+    if (!header.cancelRequested) return { status: 200, body: { cancelled: false } };
     const { cancel } = await stateOf(engine, params.runId!);
     return { status: 200, body: { cancelled: cancel !== undefined, reason: cancel?.reason } };
   },

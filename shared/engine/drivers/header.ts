@@ -1,7 +1,8 @@
 /**
  * The header of a driven run follows its journal (J1) without a leg.
  *
- * 1. It is written only when the listed status has changed, or the run becomes due earlier than it says.
+ * 1. It is written only when the listed status has changed, the run was asked to end, or it becomes due earlier
+ *    than it says.
  * 2. `dueAt` is when the run's next own time should long be over, and well before its rows expire: nothing else
  *    has the sweep look at it (J6, J7).
  */
@@ -74,6 +75,7 @@ function projectionOf(state: RunState): Projection {
     status: statusOf(state),
     updatedAt: state.at,
     wakeAt: wakeAtOf(state) ?? null,
+    cancelRequested: state.cancel !== undefined,
   };
   if (state.startedAt !== undefined) projection.startedAt = state.startedAt;
   if (state.finished !== undefined) projection.finishedAt = state.finished.at;
