@@ -87,20 +87,23 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     order: 0,
     uncompensated: [],
     retryCount: 0,
-    usage: usageOfCreation(entry),
+    usage: usageOfCreation(entry, created),
     reread: 0,
   };
   if (isDriven(created)) beginDriven(state, created);
   return state;
 }
 
-/** A header with its two index items, the input's own item where it is large, and the first wake. */
-function usageOfCreation(entry: Entry): Usage {
+/** A header with its rows in the indexes, the input's own item where it is large, and the first wake. */
+function usageOfCreation(entry: Entry, created: RunCreated): Usage {
   const bytes = JSON.stringify(entry.events).length;
   const own = bytes > HEADER_EVENT_BYTES_MAX ? Math.ceil(bytes / WRITE_UNIT_BYTES) : 0;
-  const [created] = entry.events;
-  const isNode = created?.type === "RunCreated" && created.node !== undefined;
-  return { writeUnits: (isNode ? 2 : 3) + own, readUnits: 0, queueRequests: 1, schedules: 0 };
+  const { owner, parent, node } = created;
+  // A node of a map's tree is not listed.
+  const lists =
+    node !== undefined ? 0 : 1 + (owner === undefined ? 0 : 1) + (parent?.operation === "" ? 1 : 0);
+  const isWoken = !isDriven(created) || created.deadline !== undefined;
+  return { writeUnits: 2 + lists + own, readUnits: 0, queueRequests: isWoken ? 1 : 0, schedules: 0 };
 }
 
 /** Folds one more entry into `state`, which the caller gives up: it is changed in place and answered. */
