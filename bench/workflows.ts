@@ -47,3 +47,22 @@ export const mapped = workflow("mapped", (run, input: { count: number; checkpoin
     input.checkpoint === undefined ? {} : { checkpoint: input.checkpoint },
   ),
 );
+
+/** When each thousandth step ended, by the wall and by the processor time that the host had used by then. */
+export const longGrowth = workflow("long-growth", async (run, input: { steps: number; every: number }) => {
+  const marks: { wallMs: number; cpuMs: number }[] = [];
+  for (let index = 1; index <= input.steps; index++) {
+    const isMark = index % input.every === 0;
+    const { mark } = await run.step(`step-${index}`, () => ({
+      ...result(index),
+      ...(isMark ? { mark: now() } : {}),
+    }));
+    if (mark !== undefined) marks.push(mark);
+  }
+  return marks;
+});
+
+function now(): { wallMs: number; cpuMs: number } {
+  const { user, system } = process.cpuUsage();
+  return { wallMs: performance.now(), cpuMs: (user + system) / 1_000 };
+}

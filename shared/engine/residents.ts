@@ -91,9 +91,13 @@ const eventsIn = ({ state, execution }: Resident): number =>
 
 /** Lets go of what only a replay would need: the code has been told. */
 export function letGo(run: Resident, settled: Iterable<Operation | undefined>): void {
-  const { state } = run;
-  state.history = [];
   run.hasLetGo = true;
+  forgetTold(run.state, settled);
+}
+
+/** As `letGo`, for a state that nobody replays. */
+export function forgetTold(state: RunState, settled: Iterable<Operation | undefined>): void {
+  state.history = [];
   for (const operation of settled) {
     if (operation === undefined || state.open.has(operation.id)) continue;
     operation.output = undefined;

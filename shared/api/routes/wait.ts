@@ -4,9 +4,12 @@
  * Whoever waits for a run that continues as another waits for that one: the answer is the last of the chain, as far
  * as it has come.
  */
+
+import type { Entry } from "../../core/events.ts";
 import { applyEntry } from "../../core/fold.ts";
 import type { RunState } from "../../core/state.ts";
 import { loadRun } from "../../engine/load.ts";
+import { forgetTold } from "../../engine/residents.ts";
 import type { Engine } from "../../engine/settings.ts";
 import type { Header } from "../../ports/journal.ts";
 
@@ -22,10 +25,17 @@ interface Watched {
 export async function untilFinished(engine: Engine, run: Watched, seconds: number): Promise<Watched> {
   const until = engine.clock.now() + seconds * 1_000;
   let last = run;
+  forgetTold(run.state, run.state.operations.values());
   for (;;) {
     const { state } = last;
     const page = await engine.journal.tail(state, state.sequence);
-    for (const entry of page.entries) applyEntry(state, entry);
+    if (page.entries.some(isRedriven)) {
+      const anew = await loadRun(engine, state.runId, { consistent: true });
+      if (anew === undefined) return last;
+      last = anew;
+      continue;
+    }
+    for (const entry of page.entries) follow(state, entry);
     if (page.more) continue;
     if (state.continuedTo !== undefined) {
       const next = await successorOf(engine, state, state.continuedTo, until);
@@ -37,6 +47,20 @@ export async function untilFinished(engine: Engine, run: Watched, seconds: numbe
     if (state.finished !== undefined || leftMs <= 0) return last;
     await engine.journal.changed(state.runId, state.sequence, leftMs);
   }
+}
+
+/** A redrive cuts the history, of which nothing is kept here. */
+const isRedriven = ({ events }: Entry): boolean => events.some(({ type }) => type === "RunRedriven");
+
+/** What a replay would need is nothing to who waits for the end: a long run is not held twice. */
+function follow(state: RunState, entry: Entry): void {
+  applyEntry(state, entry);
+  forgetTold(
+    state,
+    entry.events.map((event) =>
+      "operation" in event ? state.operations.get(event.operation ?? "") : undefined,
+    ),
+  );
 }
 
 /** It comes a moment after its predecessor's end, and may have been removed since. */
