@@ -280,8 +280,12 @@ export function createClient(options: ClientOptions) {
       error: { message: string; code?: string; name?: string; data?: unknown },
       options: WriteOptions = {},
     ) => post<OperationView>(["callbacks", token, "fail"], { ...options, error }),
-    beatCallback: (token: string): Promise<OperationView> =>
-      call({ method: "POST", path: ["callbacks", token, "heartbeat"] }),
+    beatCallback: (token: string, { ifMatch, idempotencyKey }: WriteOptions = {}): Promise<OperationView> =>
+      call({
+        method: "POST",
+        path: ["callbacks", token, "heartbeat"],
+        headers: { "if-match": etagOf(ifMatch), "idempotency-key": idempotencyKey },
+      }),
     patchState,
     ...drivenMethods(call),
     journal: (runId: string, range: AfterOptions = {}) =>

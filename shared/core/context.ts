@@ -10,7 +10,8 @@ import type { Workflow } from "./workflow.ts";
 
 /** What a step's work is given. */
 export interface StepContext {
-  /** The same for every attempt of this step, and for no other: hand it to services that know such keys. */
+  /** The same for every attempt of this step, and for no other: hand it to services that know such keys. What was
+   * undone and is done again, after a redrive, has another. */
   idempotencyKey: string;
   /** From 1. */
   attempt: number;
@@ -24,8 +25,9 @@ export interface StepOptions<T = unknown> {
   /** One attempt's longest time. Default 1 minute, or the workflow's `stepTimeout`. */
   timeout?: Duration;
   /** Undoes it: called with its result, in reverse order of completion, when the run fails, is cancelled or times
-   * out. Retried like the step. What could not be undone is listed in the run's `uncompensated`. */
-  compensate?: (output: T) => unknown;
+   * out. Retried like the step, under an idempotency key of its own. What could not be undone is listed in the run's
+   * `uncompensated`. */
+  compensate?: (output: T, step: StepContext) => unknown;
   /** Never begin a second attempt of it, also not after a crash, which then fails it with `StepInterrupted`. */
   atMostOnce?: boolean;
   /** What a dry run takes for its result, in place of its work; without it the work is done. */

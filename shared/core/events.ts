@@ -144,6 +144,8 @@ export interface CallbackUsed {
 export interface CallbackBeaten {
   type: "CallbackBeaten";
   operation: string;
+  /** Of a request with a key. */
+  requestId?: string;
 }
 export interface PauseRequested {
   type: "PauseRequested";
@@ -171,6 +173,8 @@ export interface RunRedriven {
   again: string[];
   /** Of a node of a map: its parent's redrives. */
   round?: number;
+  /** What was asked for from this point of the history on keeps no result. */
+  afresh?: number;
 }
 
 // ——— leg ———

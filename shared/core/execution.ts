@@ -38,7 +38,7 @@ export interface StepWork {
 /** How a completed step is undone. */
 export interface Compensation {
   name: string;
-  compensate: (output: never) => unknown;
+  compensate: (output: never, step: StepContext) => unknown;
   policy: RetryPolicy;
   timeoutMs: number;
 }
@@ -180,7 +180,12 @@ export class Execution {
       const { operation: of, output } = done;
       const { name, compensate, policy, timeoutMs } = this.compensations.get(of)!;
       const operation = `${of}~`;
-      this.steps.set(operation, { name, work: () => compensate(copyOf(output) as never), policy, timeoutMs });
+      this.steps.set(operation, {
+        name,
+        work: (step) => compensate(copyOf(output) as never, step),
+        policy,
+        timeoutMs,
+      });
       this.issue({ type: "CompensationStarted", operation, name, of });
       await this.#undone(operation);
     }

@@ -85,6 +85,7 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     redrives: 0,
     round: created.node?.round ?? 0,
     order: 0,
+    undone: new Map(),
     uncompensated: [],
     retryCount: 0,
     usage: usageOfCreation(entry, created),
@@ -218,6 +219,10 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       return;
     }
     case "CallbackBeaten": {
+      if (event.requestId !== undefined) {
+        if (state.requests.has(event.requestId)) return;
+        state.requests.add(event.requestId);
+      }
       const callback = state.open.get(event.operation);
       if (callback?.heartbeatMs !== undefined) callback.beatBy = state.at + callback.heartbeatMs;
       return;

@@ -71,7 +71,9 @@ export const blobPrefix = ({ runId, inc }: { runId: string; inc: string }): stri
   `runs/${runId}/${digest("blobs", inc)}/`;
 
 /** What a step's work may hand to other services: the same for each attempt of one step, and for no other step. */
-export const idempotencyKeyOf = (inc: string, operation: string): string => digest("step", inc, operation);
+/** What was undone so many times: done again, it is another thing to the world. */
+export const idempotencyKeyOf = (inc: string, operation: string, undone = 0): string =>
+  undone === 0 ? digest("step", inc, operation) : digest("step", inc, operation, undone);
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;

@@ -19,10 +19,8 @@ const STOPS = new Set<string>(["CancelDelivered", "DeadlineReached", "HistoryLim
 export function redrivePoint(
   state: RunState,
   from: string | undefined,
-): Pick<RunRedriven, "cut" | "keep" | "again"> {
-  const undone = [...state.operations.values()]
-    .filter((operation) => operation.kind === "compensation" && operation.status === "completed")
-    .map(({ of }) => of!);
+): Pick<RunRedriven, "cut" | "keep" | "again" | "afresh"> {
+  const undone = undoneSteps(state);
   const starts = new Map<string, number>();
   let stopped: number | undefined;
   let failed: number | undefined;
@@ -47,7 +45,10 @@ export function redrivePoint(
         `The run ${state.runId} has no operation ${JSON.stringify(from)}.`,
         { runId: state.runId, from },
       );
-    return { cut: starts.get(first.id)!, keep: false, again: [] };
+    const afresh = starts.get(first.id)!;
+    const cut = Math.min(afresh, ...undone.map((id) => starts.get(id) ?? 0));
+    if (cut === afresh) return { cut, keep: false, again: [] };
+    return { cut: beforeChildren(state, starts, cut), keep: true, again: undone, afresh };
   }
   const cut = Math.min(
     stopped ?? failed ?? state.history.length,
@@ -74,6 +75,11 @@ function partial(state: RunState): string[] {
 const isCompleted = (state: RunState, id: string | undefined): boolean =>
   state.operations.get(id ?? "")?.status === "completed";
 
+const undoneSteps = (state: RunState): string[] =>
+  [...state.operations.values()]
+    .filter((operation) => operation.kind === "compensation" && operation.status === "completed")
+    .map(({ of }) => of!);
+
 /** A child that was started before the cut and ended after it cannot be waited for again: another is started. */
 function beforeChildren(state: RunState, starts: Map<string, number>, cut: number): number {
   let earliest = cut;
@@ -98,6 +104,8 @@ function isSettling(state: RunState, event: RunState["history"][number]["event"]
 
 /** Folds a redrive. */
 export function redrive(state: RunState, event: RunRedriven, now: number): void {
+  for (const id of undoneSteps(state)) state.undone.set(id, (state.undone.get(id) ?? 0) + 1);
+  const afresh = askedFrom(state, event.afresh);
   const dropped = state.history.slice(event.cut);
   state.history = state.history.slice(0, event.cut);
   const asked = new Set<string>();
@@ -116,8 +124,8 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
     if (settled.has(id)) continue;
     if (operation.signalId !== undefined) state.buffered.add(operation.signalId);
     if (operation.signalId !== undefined) state.signals.get(operation.signalId)!.buffered = true;
-    if (event.keep && state.created.driver !== "remote" && keepsResult(operation, event.again, asked.has(id)))
-      state.kept.set(id, operation);
+    const mayKeep = event.keep && state.created.driver !== "remote" && !afresh.has(id);
+    if (mayKeep && keepsResult(operation, event.again, asked.has(id))) state.kept.set(id, operation);
     state.operations.delete(id);
     if (asked.has(id)) reopen(state, operation);
   }
@@ -141,6 +149,18 @@ function keepsResult(operation: Operation, again: readonly string[], isAsked: bo
   if (again.some((other) => other === id || other.startsWith(`${id}/`))) return false;
   if (kind === "step") return status === "completed";
   return kind === "item" ? status === "completed" && !isAsked : isWhole(operation);
+}
+
+/** What the code asked for from a point of the history on, and what that is in. */
+function askedFrom(state: RunState, from = state.history.length): Set<string> {
+  const asked = new Set<string>();
+  for (const { event } of state.history.slice(from)) {
+    if (!("operation" in event && "name" in event)) continue;
+    const { operation } = event;
+    for (let end = operation.length; end > 0; end = operation.lastIndexOf("/", end - 1))
+      asked.add(operation.slice(0, end));
+  }
+  return asked;
 }
 
 function reopen(state: RunState, past: Operation): void {

@@ -100,7 +100,7 @@ export class ScopedRun implements RunContext {
     if (compensate !== undefined && !skipped)
       this.#execution.compensations.set(begun.operation, {
         name,
-        compensate: compensate as (output: never) => unknown,
+        compensate: compensate as (output: never, step: StepContext) => unknown,
         policy,
         timeoutMs,
       });

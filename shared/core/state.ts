@@ -180,6 +180,8 @@ export interface RunState {
   round: number;
   /** The parent's entry that last paused or resumed this run. */
   order: number;
+  /** How often a step was undone before a redrive, and its compensation with it. */
+  undone: Map<string, number>;
   uncompensated: { operation: string; name: string; error: RunError }[];
   continuedTo?: string;
   /** Children's ends, by operation, that the code has not been told. */

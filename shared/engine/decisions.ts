@@ -115,15 +115,18 @@ const outcomeText = (output: unknown, error: RunError | undefined): string =>
 export async function beatCallback(
   engine: Engine,
   token: string,
-  { ifMatch }: Conditions = {},
+  { ifMatch, requestId }: Conditions = {},
 ): Promise<Operation> {
   const { runId, operation, redrives } = await callbackOf(engine, token);
   const state = await appendOutside(engine, runId, (present) => {
     refuseReplaced(present, operation, redrives);
+    if (requestId !== undefined && isRepeated(runId, present.requests, requestId))
+      return { events: [], wake: undefined };
     refuseExpired(engine, present, operation);
     refuseStale(present, ifMatch);
     const beats = present.open.get(operation)!.heartbeatMs !== undefined;
-    return { events: beats ? [{ type: "CallbackBeaten", operation }] : [], wake: undefined };
+    const event = { type: "CallbackBeaten" as const, operation, ...(requestId && { requestId }) };
+    return { events: beats ? [event] : [], wake: undefined };
   });
   return state.operations.get(operation)!;
 }

@@ -628,7 +628,7 @@ export class Leg {
     const work = this.#execution.steps.get(step.id)!;
     this.#attempts.begin(
       { operation: step.id, attempt: step.attempts, work },
-      idempotencyKeyOf(this.#run.state.inc, step.id),
+      idempotencyKeyOf(this.#run.state.inc, step.id, this.#run.state.undone.get(step.of ?? step.id)),
     );
   }
 

@@ -163,12 +163,16 @@ function idsOf(golden: GoldenJournal): [string, string][] {
   const { inc, runId } = golden;
   const ids = new Map<string, string>();
   const note = (id: string, kind: string): void => void (ids.has(id) || ids.set(id, `<${kind}-${ids.size}>`));
+  const redrives = golden.entries
+    .flatMap(({ events }) => events)
+    .filter(({ type }) => type === "RunRedriven").length;
   note(runId, "run");
   note(inc, "inc");
   note(successorRunId(inc), "next");
   for (const event of golden.entries.flatMap(({ events }) => events)) {
     if ("operation" in event && event.operation !== undefined) {
-      note(idempotencyKeyOf(inc, event.operation), "key");
+      for (let undone = 0; undone <= redrives; undone++)
+        note(idempotencyKeyOf(inc, event.operation, undone), "key");
       note(childRunId(inc, event.operation, 0), "child");
     }
     if (event.type === "RunCreated") {

@@ -25,6 +25,10 @@ export interface RunView {
   waitingFor: { operation: string; kind: OperationKind; name: string; until?: Date }[];
   wakeAt?: Date;
   retryCount: number;
+  /** What could not be undone. */
+  uncompensated?: { operation: string; name: string; error: RunError }[];
+  /** The run that it went on as. */
+  continuedTo?: string;
   cancel?: { reason?: string; by?: string };
   stalled?: { code: string; message: string };
 }
@@ -77,6 +81,8 @@ export async function viewOf(ports: Ports, runId: string): Promise<RunView> {
     ),
     wakeAt: wakeAt === undefined ? undefined : new Date(wakeAt),
     retryCount: state.retryCount,
+    uncompensated: state.uncompensated.length > 0 ? [...state.uncompensated] : undefined,
+    continuedTo: state.continuedTo,
     cancel: cancel && withoutUndefined({ reason: cancel.reason, by: cancel.by }),
     stalled: stalled && { code: stalled.code, message: stalled.message },
   });

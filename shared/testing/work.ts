@@ -61,7 +61,11 @@ export class Work {
       const watched =
         compensate === undefined
           ? options
-          : { ...options, compensate: (output: T) => this.#watch(`${name}~`, () => compensate(output)) };
+          : {
+              ...options,
+              compensate: (output: T, context: StepContext) =>
+                this.#watch(`${name}~`, () => compensate(output, context)),
+            };
       return run.step(
         name,
         typeof work === "function" ? (context) => this.#watch(name, () => work(context)) : work,

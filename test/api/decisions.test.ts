@@ -169,6 +169,23 @@ describe("a callback", () => {
       expect(await ask("POST", `${path}/${verb}`)).toMatchObject(problem(410, "TokenExpired"));
   });
 
+  test("a heartbeat with a key breaks the silence once", async () => {
+    const { ask, runs, path } = await called();
+    const beat = (key: string) => ask("POST", `${path}/heartbeat`, { headers: { "idempotency-key": key } });
+    await runs.skip("30m");
+    const first = await beat("k-1");
+    expect(first).toMatchObject({ status: 200, body: { wakeAt: "2026-01-01T01:30:01.000Z" } });
+    await runs.skip("10m");
+    const { revision } = (await ask("GET", "/runs/r")).body;
+    expect(await beat("k-1")).toEqual(first);
+    expect((await ask("GET", "/runs/r")).body.revision, "nothing is written").toBe(revision);
+    expect((await beat("k-2")).body.wakeAt).not.toBe(first.body.wakeAt);
+    await ask("POST", `${path}/succeed`);
+    await runs.skip("1s");
+    expect((await beat("k-1")).status, "the repeat is answered, also when it is over").toBe(200);
+    expect(await beat("k-3")).toMatchObject(problem(410, "TokenExpired"));
+  });
+
   test.each([{ output: { pages: 3 } }, { output: null }, {}, undefined])(
     "succeeds with %j, once; another outcome is AlreadyDecided",
     async (body) => {

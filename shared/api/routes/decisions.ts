@@ -105,13 +105,11 @@ export const beatCallbackRoute = route({
   path: "/callbacks/{token}/heartbeat",
   operationId: "beatCallback",
   summary: "Says that a callback is still in work.",
-  headers: ["If-Match"],
+  headers,
   answers: { 200: { description: "The callback.", schema: operation } },
   problems: ["InvalidToken", "TokenExpired", "StaleRevision", "WriteConflict"],
-  async handle(engine, { params, ifMatch }) {
-    return answerOf(
-      engine,
-      await beatCallback(engine, params.token!, ifMatch === undefined ? {} : { ifMatch }),
-    );
+  async handle(engine, request) {
+    const token = request.params.token!;
+    return answerOf(engine, await beatCallback(engine, token, conditionsOf(request, "heartbeat", token)));
   },
 });
