@@ -38,6 +38,7 @@ const calls: { [Method in keyof Client]?: (client: Client) => Promise<unknown> }
   addItems: (client) => client.addItems("r", "s", [], { generation: 1 }),
   updateItems: (client) => client.updateItems("r", "s", [], { generation: 1 }),
   items: (client) => client.items("r", "s"),
+  bulk: (client) => client.bulk("cancel", { workflow: "w" }),
   workflows: (client) => client.workflows(),
   workflow: (client) => client.workflow("n"),
   health: (client) => client.health(),
