@@ -71,7 +71,11 @@ export class Cover {
       this.#checker.violate("J6", runId, `The sweep would find it ${lateMs} ms later than it may`);
   }
 
-  #isDone(effect: Effect): boolean {
+  #isDone(run: Watched, effect: Effect): boolean {
+    if (effect.kind === "startNode")
+      return this.#checker.isDone("startChild", run.state.operations.get(effect.operation)?.childRunId);
+    // A node that has not heard of a pause goes on: that is late, not lost.
+    if (effect.kind === "steerNode") return true;
     if (effect.kind === "startChild") return this.#checker.isDone(effect.kind, effect.command.childRunId);
     return effect.kind === "cancelChild" && this.#checker.isDone(effect.kind, effect.childRunId);
   }
@@ -81,7 +85,7 @@ export class Cover {
     const now = this.#memory.clock.now() - this.#skewMs;
     const { state } = run;
     const effectsDone = new Set(
-      [...state.effects.values()].filter((effect) => this.#isDone(effect)).map(({ id }) => id),
+      [...state.effects.values()].filter((effect) => this.#isDone(run, effect)).map(({ id }) => id),
     );
     const buffered = new Set(
       [...state.buffered].filter((id) => state.signals.get(id)!.sequence > parkedAt(run)),

@@ -11,6 +11,7 @@ import { LEG_MS } from "../../shared/core/limits.ts";
 import { mergedState, replay } from "../../shared/core/replay.ts";
 import type { RunState } from "../../shared/core/state.ts";
 import type { AnyWorkflow } from "../../shared/core/workflow.ts";
+import { recordedIn } from "../../shared/engine/executions.ts";
 import { readPayload } from "../../shared/engine/load.ts";
 import type { Checker, Watched } from "./checker.ts";
 import { exampleModels, wrongAccounts } from "./examples.ts";
@@ -111,6 +112,8 @@ export class Endings {
 
   async #replays(run: Watched): Promise<void> {
     const { entries, state } = run;
+    // A leaf of a map takes its items and its code from the run that maps, which is repeated itself.
+    if (state.created.node !== undefined) return;
     if (!entries.some(({ events }) => events.some(({ type }) => type !== "LegStarted" && isOfCode(type))))
       return;
     for (let length = 1; length <= entries.length; length++) {
@@ -138,6 +141,7 @@ export class Endings {
       state: await mergedState(created.state === undefined ? [] : [created.state], this.#hydrate(state)),
       legMs: LEG_MS,
       log: silent,
+      ...recordedIn({ state }),
     });
     await replay(execution, state, this.#hydrate(state));
     return execution;

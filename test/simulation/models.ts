@@ -188,6 +188,13 @@ const redriven: Model = (ended) => {
 const input = (ended: Ended): number => (ended.input as { n: number }).n;
 
 export const models: Record<string, Model> = {
+  spread: unlessCancelled((ended) =>
+    ended.created.node === undefined
+      ? completes(() => [0, 1, 4, 9, 16, null, 36])(ended)
+      : ended.status === "completed"
+        ? undefined
+        : `A node ended ${ended.status}`,
+  ),
   deadly: completes(() => "LegCrashed"),
   gates: completes(() => ({ verdict: { approved: true, feedback: "fine" }, silence: "GateTimeout" })),
   tokens: completes(() => ({ answer: { ok: true }, none: "CallbackTimeout" })),

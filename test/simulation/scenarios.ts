@@ -180,6 +180,8 @@ const generated: Scenario = (stage, runId) => play(stage, stage.client.world.led
 
 export const scenarios: Record<string, Scenario> = {
   startOnce,
+  spread: starts("spread"),
+  spreadCancelled: cancelled("spread", [0, 5, 500, 1_000, 15_000]),
   deadly: starts("deadly"),
   gates,
   tokens,

@@ -124,6 +124,22 @@ export function steeredWorkflows(world: World, retry: RetryOptions): AnyWorkflow
     return { done, isNew: run.patched("gate") };
   });
 
+  const spread = workflow("spread", options, (run) =>
+    run.map(
+      "each",
+      [0, 1, 2, 3, 4, 5, 6],
+      async (run, item) => {
+        if (item === 3) await run.sleep("nap", "20s");
+        return run.step("work", async (step) => {
+          await world.busy(step, 300);
+          if (item === 5) throw new Refused("five");
+          return item * item;
+        });
+      },
+      { batch: 2, concurrency: 4, tolerate: 1 },
+    ),
+  );
+
   const deadly = workflow(
     "deadly",
     { ...options, retry: { maxAttempts: 3, initialDelay: "1s" } },
@@ -134,6 +150,7 @@ export function steeredWorkflows(world: World, retry: RetryOptions): AnyWorkflow
   );
 
   return [
+    spread,
     deadly,
     gates,
     tokens,
