@@ -13,7 +13,7 @@ export interface BenchEngine {
   /** Signals runs, and brings each to where it waits again. */
   wake(runIds: string[]): Promise<void>;
   /** As `wake` of one run, but answers what the wake alone took, from its message to its park. */
-  wakeMs(runId: string): Promise<number>;
+  timedWake(runId: string): Promise<{ ms: number; cpuMs: number }>;
   close(): Promise<void>;
 }
 
@@ -52,11 +52,13 @@ export async function benchEngine(dir: string, residentRunsMax: number): Promise
       await Promise.all(runIds.map(signal));
       await advanceAll(runIds.length);
     },
-    async wakeMs(runId) {
+    async timedWake(runId) {
       await signal(runId);
+      const cpu = process.cpuUsage();
       const from = performance.now();
       await advanceAll(1);
-      return performance.now() - from;
+      const { user, system } = process.cpuUsage(cpu);
+      return { ms: performance.now() - from, cpuMs: (user + system) / 1_000 };
     },
     close: () => ports.close(),
   };

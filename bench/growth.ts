@@ -57,18 +57,41 @@ function firstAndLast(what: string, perStep: number[]): object {
   };
 }
 
+interface Timed {
+  ms: number;
+  cpuMs: number;
+}
+
+const figuresOf = (what: string, wakes: Timed[]): object => ({
+  [`${what}_ms_p50`]: round(
+    percentile(
+      wakes.map(({ ms }) => ms),
+      0.5,
+    ),
+    1,
+  ),
+  [`${what}_ms_min`]: round(Math.min(...wakes.map(({ ms }) => ms)), 1),
+  [`${what}_cpu_ms_p50`]: round(
+    percentile(
+      wakes.map(({ cpuMs }) => cpuMs),
+      0.5,
+    ),
+    1,
+  ),
+});
+
 async function coldWake(): Promise<object> {
   const dir = mkdtempSync(join(tmpdir(), "stepfold-growth-"));
   try {
     const making = await benchEngine(dir, 0);
     await making.grow("long", EVENTS);
-    const warmMs: number[] = [];
+    const warm: Timed[] = [];
     const loadMs: number[] = [];
     for (let index = 0; index < WAKES; index++) {
       const from = performance.now();
       await loadRun(making.engine, "long");
       loadMs.push(performance.now() - from);
-      warmMs.push(await making.wakeMs("long"));
+      warm.push(await making.timedWake("long"));
     }
     await making.close();
     const fresh = Array.from({ length: 5 }, () => inFreshProcess(dir));
@@ -76,10 +99,8 @@ async function coldWake(): Promise<object> {
       events: EVENTS,
       wakes: WAKES,
       read_and_fold_ms_p50: round(percentile(loadMs, 0.5), 1),
-      cold_wake_ms_p50: round(percentile(warmMs, 0.5), 1),
-      cold_wake_ms_min: round(Math.min(...warmMs), 1),
-      fresh_process_ms_p50: round(percentile(fresh, 0.5), 1),
-      fresh_process_ms_min: round(Math.min(...fresh), 1),
+      ...figuresOf("cold_wake", warm),
+      ...figuresOf("fresh_process", fresh),
     };
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -87,15 +108,15 @@ async function coldWake(): Promise<object> {
 }
 
 /** Code that is not compiled yet, caches that are empty: as after a cold start. */
-function inFreshProcess(dir: string): number {
+function inFreshProcess(dir: string): Timed {
   const args = ["--conditions=stepfold-source", import.meta.filename, dir];
-  return Number(execFileSync(process.execPath, args, { encoding: "utf8" }));
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" })) as Timed;
 }
 
 const dir = process.argv[2];
 if (import.meta.main && dir !== undefined) {
   const fresh = await benchEngine(dir, 0);
-  process.stdout.write(String(await fresh.wakeMs("long")));
+  process.stdout.write(JSON.stringify(await fresh.timedWake("long")));
   await fresh.close();
 }
 

@@ -51,7 +51,7 @@ import { performAll } from "./effects.ts";
 import { hydrateFrom, newExecution } from "./executions.ts";
 import { catchUp, externalized, loadRun, payloadOf, readPayload } from "./load.ts";
 import { answeredTurn, asker, unansweredTurn } from "./remote.ts";
-import { letGo, type Resident } from "./residents.ts";
+import { letGo, type Resident, settledBy } from "./residents.ts";
 import type { Engine } from "./settings.ts";
 import { MapSiteLost } from "./sites.ts";
 import { eventIsThere, sendWake, wakeOf } from "./wake.ts";
@@ -592,10 +592,7 @@ export class Leg {
   /** What a stored entry sets off. */
   async #afterStore(events: RunEvent[]): Promise<void> {
     const { state } = this.#run;
-    letGo(
-      this.#run,
-      events.map((event) => ("operation" in event ? state.operations.get(event.operation ?? "") : undefined)),
-    );
+    letGo(this.#run, settledBy(state, events));
     const interrupted = events.some(
       ({ type }) =>
         type === "OperationCancelled" ||

@@ -7,16 +7,38 @@ import { applyEntry, fold } from "../core/fold.ts";
 import { blobPrefix, sha256 } from "../core/ids.ts";
 import type { Json, Payload } from "../core/json.ts";
 import { INLINE_PAYLOAD_BYTES_MAX } from "../core/limits.ts";
+import type { RunState } from "../core/state.ts";
 import type { RunKey } from "../ports/journal.ts";
 import type { Ports, Reader } from "./parts.ts";
-import type { Resident } from "./residents.ts";
+import { forgetTold, letGo, type Resident, settledBy } from "./residents.ts";
 import { foldSegments, nothingPacked, PAGES, readUnitsOf } from "./segments.ts";
 
 /** The run as its journal has it, or `undefined` for an unknown one. Pages are folded as they come, and let go. */
-export async function loadRun(
+export const loadRun = (
   ports: Reader,
   runId: string,
   { consistent = false }: { consistent?: boolean } = {},
+): Promise<Resident | undefined> => load(ports, runId, consistent, applyEntry);
+
+/** As `loadRun`, for who shows the run itself: without its history and what its settled operations have given. */
+export async function loadOutline(ports: Reader, runId: string): Promise<Resident | undefined> {
+  let isCut = false;
+  const run = await load(ports, runId, true, (state, entry) => {
+    // A redrive cuts the history: this one needs it.
+    isCut ||= isRedrive(entry);
+    if (isCut) state.sequence = entry.sequence;
+    else forgetTold(applyEntry(state, entry), settledBy(state, entry.events));
+  });
+  if (isCut) return loadRun(ports, runId, { consistent: true });
+  if (run !== undefined) letGo(run, run.state.operations.values());
+  return run;
+}
+
+async function load(
+  ports: Reader,
+  runId: string,
+  consistent: boolean,
+  take: (state: RunState, entry: Entry) => void,
 ): Promise<Resident | undefined> {
   const { head, next } = ports.pages ?? PAGES;
   const first = await ports.journal.read(runId, { consistent, limit: head });
@@ -32,11 +54,11 @@ export async function loadRun(
     reread: 0,
   };
   if (!first.more) return run;
-  await foldSegments(ports, run);
+  await foldSegments(ports, run, take);
   const before = readUnitsOf(ports, runId);
   for (let more = true; more; ) {
     const page = await ports.journal.tail(header, state.sequence, { consistent, limit: next });
-    for (const entry of page.entries) applyEntry(state, entry);
+    for (const entry of page.entries) take(state, entry);
     more = page.more;
   }
   run.reread = Math.max(0, readUnitsOf(ports, runId) - before);
@@ -77,8 +99,9 @@ export async function catchUp(ports: Reader, run: Resident): Promise<Entry[]> {
 }
 
 /** A redrive cuts a history of which this process may hold no more than what its code has not gone through. */
-const isCutShort = ({ hasLetGo }: Resident, entries: Entry[]): boolean =>
-  hasLetGo && entries.some(({ events }) => events.some(({ type }) => type === "RunRedriven"));
+const isCutShort = ({ hasLetGo }: Resident, entries: Entry[]): boolean => hasLetGo && entries.some(isRedrive);
+
+export const isRedrive = ({ events }: Entry): boolean => events.some(({ type }) => type === "RunRedriven");
 
 /** Forgets what is in memory for what the journal says. */
 async function reload(ports: Reader, run: Resident): Promise<void> {

@@ -4,6 +4,7 @@
  * What is kept is only ever a shortcut: a leg that takes a resident checks it against the journal's tail first, and
  * a claim proves it. Evicting one loses nothing.
  */
+import type { RunEvent } from "../core/events.ts";
 import type { Execution } from "../core/execution.ts";
 import type { Operation, RunState } from "../core/state.ts";
 import type { Header } from "../ports/journal.ts";
@@ -94,6 +95,10 @@ export function letGo(run: Resident, settled: Iterable<Operation | undefined>): 
   run.hasLetGo = true;
   forgetTold(run.state, settled);
 }
+
+/** The operations that an entry's events name. */
+export const settledBy = (state: RunState, events: readonly RunEvent[]): (Operation | undefined)[] =>
+  events.map((event) => ("operation" in event ? state.operations.get(event.operation ?? "") : undefined));
 
 /** As `letGo`, for a state that nobody replays. */
 export function forgetTold(state: RunState, settled: Iterable<Operation | undefined>): void {

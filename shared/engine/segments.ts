@@ -11,9 +11,9 @@
  */
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
 import type { Entry } from "../core/events.ts";
-import { applyEntry } from "../core/fold.ts";
 import { sha256 } from "../core/ids.ts";
 import { HEAD_ENTRIES, PAGE_ENTRIES_MAX, SEGMENT_BYTES_MAX, WRITE_UNIT_BYTES } from "../core/limits.ts";
+import type { RunState } from "../core/state.ts";
 import type { Segment } from "../ports/journal.ts";
 import { inReadUnits } from "../ports/meter.ts";
 import type { Reader } from "./parts.ts";
@@ -40,8 +40,12 @@ export interface Packed {
 
 export const nothingPacked = (): Packed => ({ to: -1, reread: 0, tried: 0 });
 
-/** Folds in what is packed, as far as it goes on from the run's last entry. */
-export async function foldSegments(ports: Reader, run: Resident): Promise<void> {
+/** Takes in what is packed, as far as it goes on from the run's last entry. */
+export async function foldSegments(
+  ports: Reader,
+  run: Resident,
+  take: (state: RunState, entry: Entry) => void,
+): Promise<void> {
   const { header, state } = run;
   for (let more = true; more; ) {
     const page = await ports.journal.segments(header, state.sequence);
@@ -58,7 +62,7 @@ export async function foldSegments(ports: Reader, run: Resident): Promise<void> 
         });
         return;
       }
-      for (const entry of entries) if (entry.sequence > state.sequence) applyEntry(state, entry);
+      for (const entry of entries) if (entry.sequence > state.sequence) take(state, entry);
       run.packed = { to: state.sequence, reread: state.reread, tried: 0 };
     }
     more = page.more && page.segments.length > 0;

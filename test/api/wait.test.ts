@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { untilFinished } from "../../shared/api/routes/wait.ts";
 import { workflow } from "../../shared/core/workflow.ts";
-import { loadRun } from "../../shared/engine/load.ts";
+import { loadOutline, loadRun } from "../../shared/engine/load.ts";
 import { aWorld } from "./world.ts";
 
 let isBroken = true;
@@ -48,4 +48,30 @@ test("what only a replay needs is not held while waiting", async () => {
   expect(state.sequence).toBeGreaterThan(2);
   expect(state.history).toEqual([]);
   expect([...state.operations.values()].some(({ output }) => output !== undefined)).toBe(false);
+});
+
+test("a run's outline is the run, but for what only a replay needs: also of one that was redriven", async () => {
+  const { runs, engine } = aWorld([fragile]);
+  const reader = { ...engine, pages: { head: 2, next: 2 } };
+  const same = async (runId: string) => {
+    const outline = (await loadOutline(reader, runId))!.state;
+    const whole = (await loadRun(engine, runId, { consistent: true }))!.state;
+    const bare = (operations: typeof whole.operations) =>
+      [...operations.values()].map((operation) => ({ ...operation, output: undefined }));
+    expect(bare(outline.operations)).toEqual(bare(whole.operations));
+    const { operations: _left, history: _history, signals: _signals, ...left } = outline;
+    const { operations: _right, history: _past, signals: _all, ...right } = whole;
+    expect(left).toEqual(right);
+    return outline;
+  };
+  const runId = await runs.start("fragile");
+  isBroken = true;
+  await runs.signal(runId, "go");
+  const failed = await same(runId);
+  expect(failed.history).toEqual([]);
+  isBroken = false;
+  await runs.redrive(runId);
+  await same(runId);
+  await runs.signal(runId, "again");
+  expect((await same(runId)).finished?.status).toBe("completed");
 });

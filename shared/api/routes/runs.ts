@@ -7,7 +7,7 @@ import type { RunState } from "../../core/state.ts";
 import { BULK } from "../../engine/bulk.ts";
 import { removeRun } from "../../engine/control.ts";
 import { runsOf } from "../../engine/list.ts";
-import { loadRun } from "../../engine/load.ts";
+import { loadOutline } from "../../engine/load.ts";
 import { runNotFound } from "../../engine/outside.ts";
 import type { Engine } from "../../engine/settings.ts";
 import { type StartRequest, start } from "../../engine/start.ts";
@@ -137,7 +137,7 @@ export const getRun = route({
   answers: { 200: { description: "The run.", schema: schemas.run, headers: ["ETag", "Preference-Applied"] } },
   problems: ["RunNotFound"],
   async handle(engine, { params, waitSeconds }) {
-    const found = await loadRun(engine, params.runId!, { consistent: true });
+    const found = await loadOutline(engine, params.runId!);
     if (found === undefined) throw runNotFound(params.runId!);
     const run = waitSeconds === undefined ? found : await untilFinished(engine, found, waitSeconds);
     return runAnswer(engine, 200, run.state, { header: run.header, headers: applied(waitSeconds) });

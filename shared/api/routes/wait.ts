@@ -8,8 +8,8 @@
 import type { Entry } from "../../core/events.ts";
 import { applyEntry } from "../../core/fold.ts";
 import type { RunState } from "../../core/state.ts";
-import { loadRun } from "../../engine/load.ts";
-import { forgetTold } from "../../engine/residents.ts";
+import { isRedrive, loadOutline, loadRun } from "../../engine/load.ts";
+import { forgetTold, settledBy } from "../../engine/residents.ts";
 import type { Engine } from "../../engine/settings.ts";
 import type { Header } from "../../ports/journal.ts";
 
@@ -29,7 +29,7 @@ export async function untilFinished(engine: Engine, run: Watched, seconds: numbe
   for (;;) {
     const { state } = last;
     const page = await engine.journal.tail(state, state.sequence);
-    if (page.entries.some(isRedriven)) {
+    if (page.entries.some(isRedrive)) {
       const anew = await loadRun(engine, state.runId, { consistent: true });
       if (anew === undefined) return last;
       last = anew;
@@ -49,19 +49,9 @@ export async function untilFinished(engine: Engine, run: Watched, seconds: numbe
   }
 }
 
-/** A redrive cuts the history, of which nothing is kept here. */
-const isRedriven = ({ events }: Entry): boolean => events.some(({ type }) => type === "RunRedriven");
-
 /** What a replay would need is nothing to who waits for the end: a long run is not held twice. */
-function follow(state: RunState, entry: Entry): void {
-  applyEntry(state, entry);
-  forgetTold(
-    state,
-    entry.events.map((event) =>
-      "operation" in event ? state.operations.get(event.operation ?? "") : undefined,
-    ),
-  );
-}
+const follow = (state: RunState, entry: Entry): void =>
+  forgetTold(applyEntry(state, entry), settledBy(state, entry.events));
 
 /** It comes a moment after its predecessor's end, and may have been removed since. */
 async function successorOf(
@@ -72,7 +62,7 @@ async function successorOf(
 ): Promise<Watched | undefined> {
   for (;;) {
     const isMade = (await engine.journal.header(runId, { consistent: true }))?.dueAt === undefined;
-    const next = await loadRun(engine, successor, { consistent: true });
+    const next = await loadOutline(engine, successor);
     const leftMs = until - engine.clock.now();
     if (next !== undefined || isMade || leftMs <= 0) return next;
     await engine.clock.sleep(Math.min(leftMs, SUCCESSOR_POLL_MS));
