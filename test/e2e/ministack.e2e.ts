@@ -95,6 +95,116 @@ describe("runs", () => {
   });
 });
 
+describe("runs that others drive", () => {
+  const begin = async (driver: string, more: object = {}): Promise<string> => {
+    const { status, body } = await call("POST", "/runs", { workflow: "no code of ours", driver, ...more });
+    expect(status).toBe(201);
+    return body.runId;
+  };
+
+  test("an owner's: waits, goes on, asks at a gate that ends by itself, is cancelled at last", async () => {
+    const runId = await begin("managed", { owner: "ann", state: { pages: 0 } });
+    const path = `/runs/${runId}`;
+    expect(await call("POST", `${path}/wait`, { wait: { for: "paper" } })).toMatchObject({
+      status: 200,
+      body: { status: "waiting", wait: { for: "paper" } },
+    });
+    const stale = { "If-Match": '"0"' };
+    expect(await call("POST", `${path}/continue`, {}, stale)).toMatchObject({
+      body: { code: "StaleRevision" },
+    });
+    expect(await call("POST", `${path}/continue`, { patch: { pages: 1 }, step: "sign" })).toMatchObject({
+      body: { status: "running", state: { pages: 1 }, step: "sign" },
+    });
+    expect((await call("POST", `${path}/gates`, { name: "ship", timeout: "4s" })).status).toBe(201);
+    const until = Date.now() + 2 * SOON_MS;
+    let gate = await call("GET", `${path}/gates/ship`);
+    while (gate.body.state === "pending" && Date.now() < until) {
+      await sleep(500);
+      gate = await call("GET", `${path}/gates/ship`);
+    }
+    expect(gate.body.state).toBe("timedOut");
+    expect((await call("POST", `${path}/cancel`, { reason: "enough" })).status).toBe(202);
+    expect((await call("GET", `${path}/cancelled`)).body).toEqual({ cancelled: true, reason: "enough" });
+    expect(await call("POST", `${path}/finish`)).toMatchObject({
+      status: 409,
+      body: { code: "CancelRequested" },
+    });
+    expect(await call("POST", `${path}/cancel`, { final: true })).toMatchObject({
+      status: 200,
+      body: { status: "cancelled" },
+    });
+    expect((await call("DELETE", path)).status).toBe(204);
+  });
+
+  test("a worker's: under its lease, or nothing is written", async () => {
+    const path = `/runs/${await begin("managed")}`;
+    const lease = await call("POST", `${path}/lease`, { token: "one", ttl: "1m" });
+    expect(lease.status).toBe(200);
+    expect(await call("POST", `${path}/lease`, { token: "two", ttl: "1m" })).toMatchObject({
+      status: 409,
+      body: { code: "LeaseHeld" },
+    });
+    const headers = { "Stepfold-Generation": String(lease.body.generation) };
+    expect((await call("POST", `${path}/steps`, { name: "make" })).body.code).toBe("GenerationRequired");
+    const step = await call("POST", `${path}/steps`, { name: "make", retryCount: 0 }, headers);
+    expect(step).toMatchObject({ status: 201, body: { status: "running" } });
+    const items = `${path}/steps/${step.body.stepId}/items`;
+    const added = await call("POST", items, [{ type: "line", id: "1" }], headers);
+    const { itemId } = added.body.items[0];
+    const changes = [
+      { itemId, status: "completed" },
+      { itemId: "none", status: "completed" },
+    ];
+    expect((await call("PATCH", items, changes, headers)).status).toBe(404);
+    expect((await call("GET", `${items}?status=pending`)).body.items).toHaveLength(1);
+    expect((await call("PATCH", items, changes.slice(0, 1), headers)).status).toBe(200);
+    expect((await call("DELETE", `${path}/lease?token=one`)).status).toBe(204);
+    expect(
+      (await call("PATCH", `${path}/steps/${step.body.stepId}`, { status: "completed" }, headers)).body.code,
+    ).toBe("LeaseLost");
+    expect((await call("POST", `${path}/finish`, { output: 1 })).body).toMatchObject({ status: "completed" });
+  });
+
+  test("a mirror's: observations by the other system's id", async () => {
+    const path = `/runs/${await begin("mirrored")}`;
+    const report = { name: "load", status: "running", sessionKey: "k", at: "2026-01-01T00:00:00Z" };
+    expect((await call("PUT", `${path}/observations/their-1`, report)).status).toBe(200);
+    const done = { name: "load", status: "completed", at: "2026-01-01T00:01:00Z" };
+    expect((await call("PUT", `${path}/observations/their-1`, done)).body).toMatchObject({
+      status: "completed",
+      sessionKey: "k",
+      durationMs: 60_000,
+    });
+    const wrong = await begin("managed");
+    expect((await call("PUT", `/runs/${wrong}/observations/o`, done)).body.code).toBe("WrongDriver");
+  });
+
+  test("written by ten at once, each as often as it takes, lose nothing and repeat nothing", async () => {
+    const path = `/runs/${await begin("managed")}`;
+    const fields = Array.from({ length: 10 }, (_, index) => `field-${index}`);
+    const write = async (field: string): Promise<void> => {
+      for (;;) {
+        const headers = { "Idempotency-Key": field };
+        const { status, body } = await call(
+          "POST",
+          `${path}/continue`,
+          { patch: { [field]: field } },
+          headers,
+        );
+        if (status === 200) return;
+        // The emulator's own time-outs tell nothing of whether it was done.
+        if (status < 500) expect(body.code).toBe("WriteConflict");
+      }
+    };
+    await Promise.all(fields.map(write));
+    expect((await call("GET", path)).body).toMatchObject({
+      revision: 10,
+      state: Object.fromEntries(fields.map((field) => [field, field])),
+    });
+  });
+});
+
 describe("signals", () => {
   test("arrive through the API", async () => {
     const runId = await waiting("order");
