@@ -177,6 +177,13 @@ export interface RunRedriven {
   afresh?: number;
 }
 
+/** Of a node of a map, from its parent, which has failed: undo what was done, as the parent's `operation`. */
+export interface UndoRequested {
+  type: "UndoRequested";
+  requestId: string;
+  operation: string;
+}
+
 // ——— leg ———
 /** The claim. Its sequence is the generation; `until` is when the lease ends. `cause` says what woke the run. `reread`
  * are the read units that its process took to read what a segment could have held. */
@@ -461,6 +468,8 @@ export interface CompensationStarted {
   name: string;
   parent?: string;
   of: string;
+  /** A run of a map's tree undoes what it has done. */
+  childRunId?: string;
 }
 /** The run passed a version gate on the new side. */
 export interface PatchMarked {
@@ -520,7 +529,8 @@ export type OutsideEvent =
   | CallbackBeaten
   | PauseRequested
   | ResumeRequested
-  | RunRedriven;
+  | RunRedriven
+  | UndoRequested;
 export type LegEvent = LegStarted | LegParked | RunStalled | EffectsDone;
 export type Delivery =
   | StepCompleted

@@ -20,6 +20,7 @@ import type { RetryPolicy } from "./retry.ts";
 import { ScopedRun } from "./run.ts";
 import { type Schema, validate } from "./schema.ts";
 import { Scope } from "./scope.ts";
+import { endingAfterUndo, Ledger } from "./undo.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 /** A step's code and rules: they live in the code, never in the journal. */
@@ -92,9 +93,9 @@ export class Execution {
   readonly sites = new Map<string, MapSite>();
   /** Replayed only for one of its maps: it takes no more operations. */
   frozen = false;
-  /** By step; what has completed is in `#undoable`, in order. */
+  /** By step; what has completed is in the ledger. */
   readonly compensations = new Map<string, Compensation>();
-  readonly #undoable: { operation: string; output: Json | undefined }[] = [];
+  readonly ledger = new Ledger();
   readonly #patched = new Map<string, boolean>();
   /** False while replaying: `run.log` is silent. */
   live = false;
@@ -174,21 +175,20 @@ export class Execution {
 
   /** Undoes what has completed, last first. What cannot be undone stops nothing else from being undone. */
   async #compensate(): Promise<void> {
+    // A node undoes when its parent says so.
+    if (this.options.node !== undefined && !this.undoing) return;
     this.undoing = true;
     this.cancelUnder("");
-    for (let done = this.#undoable.pop(); done !== undefined; done = this.#undoable.pop()) {
-      const { operation: of, output } = done;
-      const { name, compensate, policy, timeoutMs } = this.compensations.get(of)!;
-      const operation = `${of}~`;
-      this.steps.set(operation, {
-        name,
-        work: (step) => compensate(copyOf(output) as never, step),
-        policy,
-        timeoutMs,
-      });
-      this.issue({ type: "CompensationStarted", operation, name, of });
-      await this.#undone(operation);
-    }
+    await this.ledger.undoAll(this, (operation) => this.#undone(operation));
+  }
+
+  /** A node that has ended undoes what it has done, and ends again. */
+  async undo(): Promise<void> {
+    const ending = this.take() as Ending;
+    this.undoing = true;
+    this.#forks.clear();
+    void this.#compensate().then(() => this.#end(endingAfterUndo(ending)));
+    await quiet();
   }
 
   #undone(operation: string): Promise<void> {
@@ -236,7 +236,7 @@ export class Execution {
 
   /** A result that came after its operation was settled: the code is not told, but it can be undone (J12). */
   late(operation: string, output: Json | undefined): void {
-    if (this.compensations.has(operation)) this.#undoable.push({ operation, output });
+    if (this.compensations.has(operation)) this.ledger.step(operation, output);
   }
 
   /** Whether the run is on the new side of a version gate. */
@@ -256,8 +256,9 @@ export class Execution {
       this.#shielded.delete(operation);
       return shielded();
     }
+    this.ledger.end(operation, outcome);
     if (!("error" in outcome) && this.compensations.has(operation))
-      this.#undoable.push({ operation, output: outcome.value });
+      this.ledger.step(operation, outcome.value);
     const pending = this.#pending.get(operation);
     if (pending === undefined) return;
     this.#forget(operation);
@@ -284,6 +285,7 @@ export class Execution {
     this.#interruption ??= how;
     this.#interruptions++;
     const pending = [...this.#pending.values()];
+    for (const operation of this.#pending.keys()) this.ledger.end(operation);
     this.#pending.clear();
     for (const { reject } of pending) reject(new OperationError(error));
   }
@@ -374,6 +376,7 @@ export class Execution {
     for (const [operation, pending] of [...this.#pending]) {
       if (!operation.startsWith(prefix)) continue;
       this.#pending.delete(operation);
+      this.ledger.end(operation);
       this.issue({ type: "OperationCancelled", operation });
       pending.reject(error);
     }

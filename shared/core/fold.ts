@@ -156,6 +156,7 @@ const OUTSIDE = new Set<string>([
   "PauseRequested",
   "ResumeRequested",
   "RunRedriven",
+  "UndoRequested",
 ]);
 /** Whether it was written by an owner, under a claim. */
 export const isOwners = (entry: Entry): boolean => !OUTSIDE.has(entry.events[0]?.type ?? "");
@@ -237,6 +238,16 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       else state.pause = undefined;
       state.steered = state.sequence;
       return steerNodes(state);
+    case "UndoRequested":
+      state.requests.add(event.requestId);
+      state.steered = state.sequence;
+      state.undoing = event.operation;
+      // Its parent no longer waits for that end.
+      for (const { id, kind } of [...state.effects.values()])
+        if (kind === "tellParent") state.effects.delete(id);
+      state.phase = "parked";
+      state.finished = undefined;
+      return remember(state, event, now);
     case "RunRedriven":
       state.steered = state.sequence;
       return redrive(state, event, now);
@@ -333,10 +344,12 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
         throw illegal(state, event.type, `for ${event.operation}, whose child has not ended`);
       state.childEnds.delete(event.operation);
       const done = end.status === "completed";
-      settle(state, event.operation, "child", done ? "completed" : "failed", {
+      const { kind, of, name } = settle(state, event.operation, undefined, done ? "completed" : "failed", {
         output: end.output,
         error: end.error,
       });
+      if (kind === "compensation" && !done)
+        state.uncompensated.push({ operation: of!, name, error: end.error! });
       return remember(state, event, now);
     }
     case "GateSettled": {
@@ -462,9 +475,16 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       if (event.dueAt !== undefined) timed(state, condition, event.dueAt);
       return remember(state, event, now);
     }
-    case "CompensationStarted":
-      open(state, event, "compensation", "running").of = event.of;
+    case "CompensationStarted": {
+      const { childRunId } = event;
+      const undo = open(state, event, "compensation", childRunId === undefined ? "running" : "waiting");
+      undo.of = event.of;
+      if (childRunId !== undefined) {
+        undo.childRunId = childRunId;
+        addEffect(state, { id: `undo:${undo.id}:${state.redrives}`, kind: "undoNode", operation: undo.id });
+      }
       return remember(state, event, now);
+    }
     case "PatchMarked":
       state.markers.add(event.name);
       return remember(state, event, now);
@@ -679,7 +699,11 @@ function finish(
   const parent = state.created.parent;
   // Whoever waits for a run that continues as another waits for that one. A parent that was only named does not wait.
   if (parent !== undefined && parent.operation !== "" && state.continuedTo === undefined)
-    addEffect(state, { id: `parent:${state.redrives}`, kind: "tellParent", ...parent });
+    addEffect(state, {
+      id: `parent:${state.redrives}${state.undoing === undefined ? "" : "~"}`,
+      kind: "tellParent",
+      ...parent,
+    });
 }
 
 function never(event: never): never {

@@ -29,6 +29,7 @@ export const legality: Record<EventType, readonly Phase[]> = {
   PauseRequested: outside,
   ResumeRequested: outside,
   RunRedriven: ["finished"],
+  UndoRequested: ["finished"],
   // leg
   LegStarted: legs,
   LegParked: owner,

@@ -49,7 +49,7 @@ export interface MapSite extends MapCall {
 }
 
 /** What a node answers to its parent. */
-export type NodeOutput = { results?: Json[]; failed: number; error?: RunError };
+export type NodeOutput = { results?: Json[]; failed: number; error?: RunError; undoable?: true };
 
 type Begun = { operation: string; name: string; parent?: string };
 export type ScopedRunOf = (scope: Scope) => RunContext;
@@ -176,9 +176,11 @@ export async function workNode(
 ): Promise<NodeOutput> {
   const begun = { operation: "1", name: node.name };
   execution.issue({ type: "BranchesStarted", ...begun, kind: "map", branches: [] });
-  return site === undefined
-    ? mapParts(execution, begun, node.tree, node)
-    : mapLeaf(execution, begun, node, site, scoped);
+  const output =
+    site === undefined
+      ? await mapParts(execution, begun, node.tree, node)
+      : await mapLeaf(execution, begun, node, site, scoped);
+  return execution.ledger.isEmpty ? output : { ...output, undoable: true };
 }
 
 export const isLeaf = ({ from, to, tree }: MapNode): boolean => to - from <= tree.batch;
@@ -252,17 +254,20 @@ async function partOf(
 ): Promise<NodeOutput> {
   const { definition, options } = execution;
   const operation = `${begun.operation}/${part.from}-${part.to - 1}`;
+  const name = `${begun.name}[${part.from}-${part.to - 1}]`;
+  const childRunId = nodeRunId(options.inc, operation, tree.digest);
   execution.issue({
     type: "ChildStarted",
     operation,
-    name: `${begun.name}[${part.from}-${part.to - 1}]`,
+    name,
     parent: begun.operation,
     workflow: definition.name,
     version: definition.version,
-    childRunId: nodeRunId(options.inc, operation, tree.digest),
+    childRunId,
     node: part,
   });
   try {
+    execution.ledger.begin(operation, { name, childRunId });
     return await execution.pend<NodeOutput>(operation, new Scope("", begun.operation));
   } catch (thrown) {
     if (isCut()) throw thrown;

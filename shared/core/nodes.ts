@@ -21,6 +21,13 @@ export function failedItemsOf(state: RunState): number {
   return failed;
 }
 
+/** Whether a finished node has done something that could be undone, or may have: its nodes know. */
+export const hasUndoable = ({ operations }: RunState): boolean =>
+  [...operations.values()].some(
+    ({ id, status, compensable, node }) =>
+      node !== undefined || (compensable === true && status === "completed" && !operations.has(`${id}~`)),
+  );
+
 /** Asks for a node, for this round. */
 export function askNode(state: RunState, operation: Operation): void {
   const { id, childRunId } = operation;

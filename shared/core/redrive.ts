@@ -119,6 +119,7 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   state.effects.clear();
   state.redrives++;
   state.round = event.round ?? state.round;
+  state.undoing = undefined;
   for (const operation of [...state.operations.values()]) {
     const { id } = operation;
     if (settled.has(id)) continue;

@@ -53,6 +53,8 @@ async function replayOne(
     case "LegStarted":
       if (!execution.started) await execution.start(now);
       return;
+    case "UndoRequested":
+      return execution.undo();
     case "StatePatched":
     case "RunRedriven":
       return;

@@ -21,6 +21,7 @@ import type {
   RunStalled,
   RunStatus,
   StatePatched,
+  UndoRequested,
   Usage,
 } from "./events.ts";
 import type { Payload } from "./json.ts";
@@ -125,13 +126,14 @@ export type Effect =
   | { id: string; kind: "startChild"; command: ChildStarted }
   | { id: string; kind: "cancelChild"; childRunId: string; round?: number }
   | { id: string; kind: "startNode"; operation: string }
+  | { id: string; kind: "undoNode"; operation: string }
   | { id: string; kind: "steerNode"; childRunId: string; order: number; paused: boolean }
   | { id: string; kind: "startSuccessor"; continued: RunContinued }
   | { id: string; kind: "tellParent"; runId: string; operation: string };
 
 /** What a replay goes through, in order, with the time that the code saw. */
 export interface Happening {
-  event: Delivery | Command | LegStarted | StatePatched | LateResultRecorded | RunRedriven;
+  event: Delivery | Command | LegStarted | StatePatched | LateResultRecorded | RunRedriven | UndoRequested;
   now: number;
 }
 
@@ -178,6 +180,8 @@ export interface RunState {
   redrives: number;
   /** Of a node of a map: its parent's redrives that it works for. */
   round: number;
+  /** Of a node: the parent's operation as which it undoes what it had done. */
+  undoing?: string;
   /** The parent's entry that last paused or resumed this run. */
   order: number;
   /** How often a step was undone before a redrive, and its compensation with it. */

@@ -7,7 +7,7 @@ import type { ChildFinished, ChildStarted, RunContinued } from "../core/events.t
 import type { Effect, RunState } from "../core/state.ts";
 import { requestCancel } from "./control.ts";
 import { loadRun, readPayload } from "./load.ts";
-import { cancelNode, reportNode, startNode, steerNode } from "./nodes.ts";
+import { cancelNode, reportNode, startNode, steerNode, undoNode } from "./nodes.ts";
 import { appendOutside } from "./outside.ts";
 import { endOf } from "./reports.ts";
 import type { Resident } from "./residents.ts";
@@ -42,6 +42,8 @@ export async function perform(engine: Engine, state: RunState, effect: Effect): 
       return startChild(engine, state, effect.command);
     case "startNode":
       return startNode(engine, state, effect.operation);
+    case "undoNode":
+      return undoNode(engine, state, effect.operation);
     case "steerNode":
       return steerNode(engine, state, effect);
     case "cancelChild":

@@ -6,9 +6,12 @@
  * 2. A node that ends reports to its parent, and what the parent then waits for decides: it takes the end, or the
  *    node is redriven for the parent's present round. So no order of ends and redrives loses one.
  */
+
+import type { RunError } from "../core/errors.ts";
 import { StepfoldError } from "../core/errors.ts";
-import type { MapNode } from "../core/events.ts";
+import type { ChildFinished, MapNode } from "../core/events.ts";
 import { sha256 } from "../core/ids.ts";
+import { hasUndoable } from "../core/nodes.ts";
 import { redrivePoint } from "../core/redrive.ts";
 import type { Effect, Operation, RunState } from "../core/state.ts";
 import { loadRun } from "./load.ts";
@@ -66,25 +69,79 @@ function nodeOf({ operations, created, inc }: RunState, { node, parent, round }:
   return { ...own, mapper: own.mapper ?? created.parent!.runId, ...node!, ...ofRound };
 }
 
-/** Tells the parent of a node's end, or redrives the node where that is what the parent waits for. */
+/** Has a node undo what it has done. One that is still at work is asked when it reports its end. */
+export async function undoNode(engine: Engine, state: RunState, id: string): Promise<void> {
+  const undo = state.operations.get(id);
+  const node = await loadRun(engine, undo?.childRunId ?? "", { consistent: true });
+  if (node?.state.finished !== undefined) return reportNode(engine, node.state);
+  if (node !== undefined) return;
+  const error: RunError = {
+    code: "OutcomeUnknown",
+    name: "OutcomeUnknown",
+    message: `The run ${undo?.childRunId} is no longer there: nobody knows what it has done.`,
+  };
+  const end = {
+    type: "ChildFinished",
+    childRunId: undo!.childRunId!,
+    operation: id,
+    status: "failed",
+    error,
+  } as const;
+  await appendOutside(engine, state.runId, (present) => {
+    const isAwaited = present.open.has(id) && !present.childEnds.has(id);
+    return { events: isAwaited ? [end] : [], wake: `child:${id}` };
+  });
+}
+
+/** Tells the parent of a node's end, or has the node do what the parent waits for: its items again, or undo them. */
 export async function reportNode(engine: Engine, state: RunState): Promise<void> {
   const { runId, operation } = state.created.parent!;
   const end = await endOf(engine, state, runId, operation);
   const isWhole = end.status === "completed" && end.failedItems === undefined;
-  let again: number | undefined;
+  let next: { round: number } | { undo: string } | undefined;
   await ifThere(
     appendOutside(engine, runId, (parent) => {
-      const waiting = parent.open.get(operation);
-      again = undefined;
+      next = undefined;
+      const undo = parent.open.get(`${operation}~`);
+      const waiting = undo ?? parent.open.get(operation);
       if (parent.finished !== undefined || waiting?.childRunId !== state.runId) return nothing;
-      const wake = `child:${operation}`;
-      if (parent.childEnds.has(operation)) return { events: [], wake };
+      const wake = `child:${waiting.id}`;
+      if (parent.childEnds.has(waiting.id)) return { events: [], wake };
+      if (undo !== undefined) {
+        if (state.undoing === undo.id || !hasUndoable(state))
+          return { events: [undoneOf(state, undo.id)], wake };
+        next = { undo: undo.id };
+        return nothing;
+      }
       if (isWhole || waiting.round === state.round) return { events: [end], wake };
-      if (waiting.round! > state.round) again = waiting.round;
+      if (waiting.round! > state.round) next = { round: waiting.round! };
       return nothing;
     }),
   );
-  if (again !== undefined) await redriveNode(engine, state.runId, again);
+  if (next === undefined) return;
+  if ("round" in next) await redriveNode(engine, state.runId, next.round);
+  else await requestUndo(engine, state.runId, next.undo);
+}
+
+function undoneOf({ runId, uncompensated }: RunState, operation: string): ChildFinished {
+  const end = { type: "ChildFinished", childRunId: runId, operation } as const;
+  if (uncompensated.length === 0) return { ...end, status: "completed" };
+  const message = `${uncompensated.length} of what the run ${runId} has done could not be undone: see its uncompensated.`;
+  const code = "Uncompensated";
+  return { ...end, status: "failed", error: { code, name: code, message, data: { runId } } };
+}
+
+function requestUndo(engine: Engine, runId: string, operation: string): Promise<void> {
+  return ifThere(
+    appendOutside(engine, runId, (node) => {
+      const requestId = `undo:${node.redrives}`;
+      const wake = `redrive:${requestId}`;
+      if (node.undoing === operation)
+        return { events: [], wake: node.finished === undefined ? wake : undefined };
+      if (node.finished === undefined) return nothing;
+      return { events: [{ type: "UndoRequested", requestId, operation }], wake, changesStatus: true };
+    }),
+  );
 }
 
 function redriveNode(engine: Engine, runId: string, round: number): Promise<void> {

@@ -109,6 +109,18 @@ const workflows = {
       { batch: 2 },
     ),
   ),
+  undone: workflow("undone", async (run) => {
+    await run.map(
+      "each",
+      ["a", "b"],
+      (item, value) => item.step("book", () => value, { compensate: () => {} }),
+      {
+        batch: 2,
+      },
+    );
+    await run.sleep("settle", "1h");
+    await run.waitForSignal("never", { timeout: "1h" });
+  }),
 } satisfies Record<string, AnyWorkflow>;
 
 /** Out of reach at first; then a step that fails once, a sleep, an event, and the end. */
@@ -198,9 +210,15 @@ const scenarios: Record<keyof typeof workflows | "leaf", (host: TestHost) => Pro
     const operations = await host.operations(await redrivenTree(host));
     return operations.find(({ kind }) => kind === "child")!.childRunId!;
   },
+  undone: async (host) => {
+    const runId = await host.start("undone");
+    await host.skip("3h");
+    const operations = await host.operations(runId);
+    return operations.find(({ kind }) => kind === "child")!.childRunId!;
+  },
 };
 
-const ENDINGS: Record<string, string> = { "timed-out": "timedOut", overgrown: "failed" };
+const ENDINGS: Record<string, string> = { "timed-out": "timedOut", overgrown: "failed", undone: "cancelled" };
 
 describe.each(Object.keys(scenarios) as (keyof typeof scenarios)[])("%s", (name) => {
   test("the journal is still written so", async () => {

@@ -377,3 +377,86 @@ describe("steering a map over many items", () => {
     expect(twice.every((n) => n % 5 === 0)).toBe(true);
   });
 });
+
+describe("undoing what the items of a map over many have done", () => {
+  class Refused extends Error {}
+  /** A crash is no refusal. */
+  const refusable = { retry: { nonRetryable: [Refused] } };
+  const undone: number[] = [];
+  let isBroken = true;
+  const booking = workflow("booking", async (run, input: { count: number; tolerate: number }) => {
+    await run.map(
+      "book",
+      numbers(input.count),
+      async (item, n) => {
+        await item.step("book", () => n, { compensate: (booked) => undone.push(booked) });
+        await item.sleep("settle", "1m");
+        await item.step(
+          "confirm",
+          () => {
+            if (isBroken && n === 3) throw new Refused("no");
+          },
+          refusable,
+        );
+      },
+      { tolerate: input.tolerate },
+    );
+    await run.step(
+      "pay",
+      () => {
+        if (isBroken) throw new Refused("no money");
+      },
+      refusable,
+    );
+    return "paid";
+  });
+  const started = async (count: number, tolerate: number, until: "end" | "middle" = "end") => {
+    undone.length = 0;
+    isBroken = true;
+    const host = testHost({ workflows: [booking], maps: small });
+    const id = await host.start(booking, { count, tolerate });
+    await host.skip(until === "end" ? "10m" : "30s");
+    return { host, id };
+  };
+  const sorted = (): number[] => undone.toSorted((left, right) => left - right);
+
+  it("happens in its leaves, when the run fails after the map", async () => {
+    const { host, id } = await started(20, 1);
+    const run = await host.get(id);
+    expect([run.status, run.error?.message]).toEqual(["failed", "no money"]);
+    expect(sorted()).toEqual(numbers(20));
+  });
+
+  it("happens when the map itself fails, and when the run is cancelled", async () => {
+    const { host, id } = await started(7, 0);
+    expect((await host.get(id)).error?.code).toBe("ToleranceExceeded");
+    expect(sorted()).toEqual(numbers(7));
+    const other = await started(7, 0, "middle");
+    await other.host.cancel(other.id);
+    expect((await other.host.get(other.id)).status).toBe("cancelled");
+    expect(sorted()).toEqual(numbers(7));
+    expect((await host.get(id)).stalled).toBeUndefined();
+  });
+
+  it("is done again by a redrive", async () => {
+    const { host, id } = await started(7, 1);
+    expect(sorted()).toEqual(numbers(7));
+    isBroken = false;
+    undone.length = 0;
+    await host.redrive(id);
+    await host.skip("10m");
+    expect(await host.result(id)).toBe("paid");
+    expect(undone).toEqual([]);
+  });
+
+  it("comes to the same whenever a process dies", async () => {
+    await everyCrash({ workflows: [booking], maps: small }, async (host) => {
+      undone.length = 0;
+      isBroken = true;
+      const id = await host.start(booking, { count: 7, tolerate: 1 });
+      await host.skip("30m");
+      const { status, error } = await host.get(id);
+      return { status, message: error?.message, undone: [...new Set(sorted())] };
+    });
+  }, 120_000);
+});

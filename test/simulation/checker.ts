@@ -33,7 +33,7 @@ export interface Violation {
 
 const OUTSIDE = new Set<string>([
   ...["SignalReceived", "CancelRequested", "StatePatched", "ChildFinished", "GateDecided", "CallbackUsed"],
-  ...["CallbackBeaten", "PauseRequested", "ResumeRequested", "RunRedriven"],
+  ...["CallbackBeaten", "PauseRequested", "ResumeRequested", "RunRedriven", "UndoRequested"],
 ]);
 const REQUESTS = new Set<string>(["CancelRequested", "StatePatched", "PauseRequested", "ResumeRequested"]);
 
@@ -42,10 +42,14 @@ const DELIVERED = new Set<string>([
   ...["GateSettled", "GateTimedOut", "CallbackSettled", "CallbackTimedOut", "ConditionTimedOut"],
 ]);
 
+/** What a finished run's journal may go on with. */
+const REOPENS = new Set<string>(["RunRedriven", "UndoRequested"]);
+
 /** The name by which a wake calls an event from outside. */
 function wakeNameOf(event: RunEvent): string | undefined {
   if (event.type === "SignalReceived") return `signal:${event.signalId}`;
   if (event.type === "GateDecided" || event.type === "CallbackUsed") return `answer:${event.operation}`;
+  if (event.type === "UndoRequested") return `redrive:${event.requestId}`;
   if (event.type === "RunRedriven") return `redrive:${event.requestId}`;
   if (REQUESTS.has(event.type)) return `request:${(event as { requestId: string }).requestId}`;
   if (event.type === "ChildFinished") return `child:${event.operation}`;
@@ -173,7 +177,7 @@ export class Checker {
   }
 
   #outside(run: Watched, entry: Entry): void {
-    if (run.state.finished !== undefined && entry.events[0]!.type !== "RunRedriven") return;
+    if (run.state.finished !== undefined && !REOPENS.has(entry.events[0]!.type)) return;
     const names = entry.events.map(wakeNameOf).filter((name) => name !== undefined);
     if (names.length > 0 && !names.some((name) => run.named.has(name)))
       this.violate("J8", run.key.runId, `No wake has named ${names.join(", ")}, which is stored now`);
