@@ -79,7 +79,7 @@ export const INDEX_SHARDS = 8;
 export const RESIDENT_RUNS_MAX = 1_000;
 /** Operations, signals and untold events of all the runs kept in memory between two legs, and for further appends. */
 export const RESIDENT_EVENTS_MAX = 250_000;
-export const KNOWN_EVENTS_MAX = 50_000;
+export const KNOWN_EVENTS_MAX = 250_000;
 /** A message received more often than this goes to the dead-letter queue. */
 export const RECEIVES_MAX = 10;
 /** What closing a leg takes: it takes no more work this long before its lease ends. */
