@@ -22,7 +22,7 @@ const built = Object.fromEntries(
 test.each(names)("%s is one module with its source map, and needs nothing but Node", (name) => {
   const { output, code } = built[name];
   expect(readdirSync(output).sort()).toEqual(["index.mjs", "index.mjs.map"]);
-  expect(code).toMatch(/export\s*\{\s*\w+ as handler\s*\}/);
+  expect(code).toMatch(/export\s*\{\s*[\w$]+ as handler\s*\}/);
   const imported = [...code.matchAll(/(?:^|;)import[^;"]*?from\s*"([^"]+)"/gm)].map(([, module]) => module!);
   expect(
     imported.map((module) => module.replace(/^node:/, "")).filter((name) => !builtinModules.includes(name)),

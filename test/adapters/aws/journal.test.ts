@@ -345,7 +345,9 @@ describe("lists", () => {
     "x",
     "!!!",
     Buffer.from("no time").toString("base64url"),
-    Buffer.from("12~").toString("base64url"),
+    "12~",
+    `1~${"x".repeat(5_000)}`,
+    "1~ü\u0000~",
   ])("the cursor %j is InvalidInput", async (cursor) => {
     await expect(journal.list({ order: "asc", limit: 5, cursor })).rejects.toMatchObject({
       code: "InvalidInput",
@@ -354,8 +356,7 @@ describe("lists", () => {
 
   it("a forged cursor is answered, whatever it says", async () => {
     const [run] = await manyRuns(1, () => ({}));
-    const forge = (text: string) => Buffer.from(text).toString("base64url");
-    const forged = [forge(`1~${"x".repeat(5_000)}`), forge("1~ü\u0000~"), forge("0~-")];
+    const forged = [`1~${"x".repeat(128)}`, "1~.~", "0~-"];
     const bounds: string[] = [];
     tap = (name, input, next) => {
       const values = input.ExpressionAttributeValues as Record<string, { S: string }> | undefined;
@@ -368,7 +369,7 @@ describe("lists", () => {
     }
     // DynamoDB refuses a sort key above 1,024 bytes; Dynoxide does not.
     expect(Math.max(...bounds.map((bound) => Buffer.byteLength(bound)))).toBeLessThanOrEqual(1_024);
-    const { headers } = await journal.list({ order: "asc", limit: 5, cursor: forge("9999999999999999~a") });
+    const { headers } = await journal.list({ order: "asc", limit: 5, cursor: "9999999999999999~a" });
     expect(headers).toEqual([]);
   });
 
