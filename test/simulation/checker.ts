@@ -276,8 +276,14 @@ export class Checker {
       this.violate("step", run.key.runId, `${operation} completed with what no attempt has returned`);
   }
 
-  #childFinished(run: Watched, { childRunId, status }: ChildFinished): void {
+  #childFinished(run: Watched, { childRunId, status, operation }: ChildFinished): void {
     const child = this.#lastOf(childRunId);
+    // A run that was asked to undo what it has done tells whether it could, however it had ended.
+    if (run.state.operations.get(operation)?.kind === "compensation") {
+      if (child?.state.finished === undefined)
+        this.violate("J5", run.key.runId, `It is told that ${childRunId} is undone, which has not ended`);
+      return;
+    }
     if (child?.state.finished?.status !== status)
       this.violate("J5", run.key.runId, `It is told that ${childRunId} is ${status}, which is not stored`);
   }
