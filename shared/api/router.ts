@@ -4,7 +4,8 @@
  * 1. Percent-encoded paths: each segment is decoded by itself, so a name may contain an encoded slash.
  * 2. API Gateway's HTTP APIs hand over decoded paths: segments beyond a route's own belong to its last parameter,
  *    where that is a name, and may hold slashes.
- * 3. An unknown path is `NotFound`; a known one with another method `MethodNotAllowed`, with the methods it has.
+ * 3. A path without parameters is that path alone: no parameter of another stands for its words.
+ * 4. An unknown path is `NotFound`; a known one with another method `MethodNotAllowed`, with the methods it has.
  */
 import { StepfoldError } from "../core/errors.ts";
 import { malformed } from "./problem.ts";
@@ -33,6 +34,7 @@ export function createRouter(routes: readonly Route[]): Router {
       const route = place.routes.get(method);
       if (route !== undefined) return { route, params };
       allowed.push(...place.routes.keys());
+      if (place.segments.every(({ isParameter }) => !isParameter)) break;
     }
     if (allowed.length > 0)
       throw new StepfoldError(
@@ -61,8 +63,13 @@ function placesOf(routes: readonly Route[]): Place[] {
     places.set(route.path, place);
   }
   // The longest first: a decoded path's surplus segments must not all go to a shorter place's parameter.
-  return [...places.values()].sort((left, right) => right.segments.length - left.segments.length);
+  return [...places.values()].sort(
+    (left, right) => right.segments.length - left.segments.length || parametersIn(left) - parametersIn(right),
+  );
 }
+
+const parametersIn = ({ segments }: Place): number =>
+  segments.filter(({ isParameter }) => isParameter).length;
 
 function matched(
   place: Place,

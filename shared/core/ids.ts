@@ -94,5 +94,6 @@ export function checkName(name: unknown, what: string): string {
   );
 }
 
+/** `bulk` is a path of the API, and so no run's id. */
 export const isRunId = (runId: string): boolean =>
-  runId.length <= RUN_ID_LENGTH_MAX && /^[A-Za-z0-9._:~-]+$/.test(runId);
+  runId.length <= RUN_ID_LENGTH_MAX && runId !== "bulk" && /^[A-Za-z0-9._:~-]+$/.test(runId);

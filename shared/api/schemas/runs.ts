@@ -172,23 +172,21 @@ export type ListQueryParams = z.infer<typeof listQuery>;
 
 export const runPage = page(runSummary);
 
-export const bulkBody = z
-  .strictObject({
-    action: z.enum(bulkActions),
-    filter: listQuery
-      .omit({ order: true, limit: true, cursor: true })
-      .describe("As of `GET /runs`; an empty one holds every run."),
-    signal: z
-      .strictObject({ name, payload: json.optional() })
-      .optional()
-      .describe("What is sent by `signal`."),
-    reason: prose(PROSE_LENGTH_MAX).optional(),
-    by: prose(OWNER_LENGTH_MAX).optional(),
-  })
-  .refine(({ action, signal }) => (action === "signal") === (signal !== undefined), {
-    path: ["signal"],
-    message: "expected with the action signal, and with no other",
-  });
+const bulkFields = {
+  filter: listQuery
+    .omit({ order: true, limit: true, cursor: true })
+    .describe("As of `GET /runs`; an empty one holds every run."),
+  reason: prose(PROSE_LENGTH_MAX).optional(),
+  by: prose(OWNER_LENGTH_MAX).optional(),
+};
+export const bulkBody = z.discriminatedUnion("action", [
+  z.strictObject({ action: z.enum(bulkActions).exclude(["signal"]), ...bulkFields }),
+  z.strictObject({
+    action: z.literal("signal"),
+    signal: z.strictObject({ name, payload: json.optional() }).describe("What is sent."),
+    ...bulkFields,
+  }),
+]);
 components.add(bulkBody, { id: "Bulk" });
 export type BulkBody = z.infer<typeof bulkBody>;
 
