@@ -27,6 +27,25 @@ describe("a host", () => {
     expect(host.stdout()).toBe(`listening on ${host.url}\n`);
   });
 
+  test("with --events writes each change of a run's status as an event", async () => {
+    const host = await serve([ENTRY, "--port", "0", "--data", aDirectory(), "--events"]);
+    const client = createClient({ url: host.url });
+    await client.start("listen", undefined, { runId: "l", owner: "ada" });
+    await untilHolds(() => host.stdout().includes('"waiting"'));
+    await client.signal("l", "go/now", 7);
+    expect(await client.result("l")).toBe(7);
+    await untilHolds(() => host.stdout().includes('"completed"'));
+    const events = host
+      .stdout()
+      .trim()
+      .split("\n")
+      .slice(1)
+      .map((line) => JSON.parse(line));
+    expect(events[0]).toMatchObject({ source: "stepfold", "detail-type": "Run Status Changed" });
+    expect(events.map(({ detail }) => detail.status)).toEqual(["waiting", "completed"]);
+    expect(events[1].detail).toMatchObject({ runId: "l", workflow: "listen", owner: "ada" });
+  });
+
   test("ends with 0 within two seconds and a bit, also in the midst of a leg, and goes on at the next start", async () => {
     const data = aDirectory();
     const file = join(data, "steps");
@@ -73,6 +92,11 @@ describe("a host", () => {
     );
     expect(await client.result(await client.start("echo", 1))).toBe(1);
   });
+});
+
+test("--events with --backend aws is wrong use: there the bus is told", async () => {
+  const ended = await run(["dev", ENTRY, "--port", "0", "--backend", "aws", "--events"]);
+  expect(ended).toMatchObject({ code: 2, stderr: expect.stringMatching(/--events.*STEPFOLD_BUS/) });
 });
 
 describe("a host that cannot start says why, what to do, and ends with 2", () => {
