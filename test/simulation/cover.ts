@@ -74,6 +74,13 @@ export class Cover {
   #isDone(run: Watched, effect: Effect): boolean {
     if (effect.kind === "startNode")
       return this.#checker.isDone("startChild", run.state.operations.get(effect.operation)?.childRunId);
+    if (effect.kind === "undoNode") {
+      const undo = run.state.operations.get(effect.operation);
+      const node = this.#checker.runs.get(undo?.childRunId ?? "");
+      // It is asked when it reports its end, and answers by itself: it stays due until it has.
+      const isHeard = !run.state.open.has(effect.operation) || run.state.childEnds.has(effect.operation);
+      return isHeard || node?.dueAt !== undefined;
+    }
     // A node that has not heard of a pause goes on: that is late, not lost.
     if (effect.kind === "steerNode") return true;
     if (effect.kind === "startChild") return this.#checker.isDone(effect.kind, effect.command.childRunId);
