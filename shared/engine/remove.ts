@@ -1,10 +1,12 @@
 /**
- * Removing a finished run: its schedules, its blobs, its rows. The header goes last, so that a removal that was cut
- * short is seen, and asked for again goes on.
+ * Removing a finished run: the nodes of its maps, its schedules, its blobs, its rows. The header goes last, so that a
+ * removal that was cut short is seen, and asked for again goes on. Children that its code started are runs of their
+ * own, and stay.
  */
 import { StepfoldError } from "../core/errors.ts";
 import type { RunEvent } from "../core/events.ts";
 import { blobPrefix } from "../core/ids.ts";
+import type { RunState } from "../core/state.ts";
 import { finishedStatuses, type Header } from "../ports/journal.ts";
 import { entriesOf, loadRun } from "./load.ts";
 import { runNotFound } from "./outside.ts";
@@ -14,7 +16,7 @@ import { createdWake, scheduleNameOf, wakeOf } from "./wake.ts";
 export async function removeRun(engine: Engine, runId: string): Promise<void> {
   const header = await engine.journal.header(runId, { consistent: true });
   if (header === undefined) throw runNotFound(runId);
-  if (!(await isHalfRemoved(engine, header))) await refuseUnfinished(engine, runId);
+  if (!(await isHalfRemoved(engine, header))) await removeNodes(engine, await finishedState(engine, runId));
   engine.residents.evict(runId);
   engine.known.evict(runId);
   await unschedule(engine, header);
@@ -22,7 +24,8 @@ export async function removeRun(engine: Engine, runId: string): Promise<void> {
   await engine.journal.remove(header);
 }
 
-async function refuseUnfinished(engine: Engine, runId: string): Promise<void> {
+/** Throws `RunNotFinished`. */
+async function finishedState(engine: Engine, runId: string): Promise<RunState> {
   const run = await loadRun(engine, runId, { consistent: true });
   if (run === undefined) throw runNotFound(runId);
   if (run.state.finished === undefined)
@@ -35,6 +38,17 @@ async function refuseUnfinished(engine: Engine, runId: string): Promise<void> {
       `The run ${runId} still has to tell others of its end: try again in a moment.`,
       { runId },
     );
+  return run.state;
+}
+
+/** Nodes work on their parent's map alone, and are in no list but under it: nobody else would remove them. */
+async function removeNodes(engine: Engine, { runId, operations }: RunState): Promise<void> {
+  for (const { childRunId } of operations.values()) {
+    if (childRunId === undefined) continue;
+    const header = await engine.journal.header(childRunId, { consistent: true });
+    const isNode = header?.created.node !== undefined && header.created.parent?.runId === runId;
+    if (isNode) await removeRun(engine, childRunId);
+  }
 }
 
 /** The header says that the run was closed, and entries that it has shown are not there. */

@@ -22,6 +22,9 @@ const keeps = workflow("keeps", async (run) => {
   await run.waitForSignal("go");
   return made.length;
 });
+const spread = workflow("spread", (run) =>
+  run.map("double", [1, 2, 3, 4, 5], (item, value) => item.step("double", () => value * 2), { batch: 2 }),
+);
 const heir = workflow("heir", async (run, left: number) => {
   if (left === 0) return (await run.waitForSignal<string>("will")).length;
   await run.waitForSignal("go");
@@ -49,7 +52,7 @@ beforeEach(() => {
   };
   blobs.renew = async (prefix?: string) => void renewed.push(prefix!);
   engine = createEngine(ports, {
-    workflows: [large, nap, keeps, heir],
+    workflows: [large, nap, keeps, heir, spread],
     log,
     settings: { owner: "test", codeHash: "1" },
   });
@@ -170,4 +173,14 @@ describe("a run that lives long", () => {
     expect(() => kept("216 days", BLOB_EXPIRY_MS)).toThrow(/at most 215 days.*got 216 days.*blobExpiration/);
     expect(() => kept("10000 days")).not.toThrow();
   });
+});
+
+test("the nodes of its maps go with a run", async () => {
+  const runId = await begun("spread");
+  const { state } = (await loadRun(ports, runId))!;
+  expect(state.finished?.status).toBe("completed");
+  const nodes = [...state.operations.values()].flatMap(({ childRunId }) => childRunId ?? []);
+  expect(nodes).toHaveLength(3);
+  await removeRun(engine, runId);
+  for (const id of [runId, ...nodes]) expect(await loadRun(ports, id)).toBeUndefined();
 });
