@@ -24,7 +24,7 @@ const log = { debug() {}, info() {}, warn() {}, error() {} };
 const engineOn = (ports: ReturnType<typeof memoryPorts> | Engine) =>
   createEngine(ports, { workflows: [listens], log, settings: { owner: "api", codeHash: "test" } });
 const startBulk = (engine: Engine, request: BulkRequest) =>
-  start(engine, { workflow: BULK, runId: "bulk", input: request as never }, engine.registry.find(BULK));
+  start(engine, { workflow: BULK, runId: "bulk-run", input: request as never }, engine.registry.find(BULK));
 
 test("whichever call its process dies at, each run is signalled once, and reported", async () => {
   const runIds = ["a", "b", "c"];
@@ -33,7 +33,7 @@ test("whichever call its process dies at, each run is signalled once, and report
     for (const runId of runIds) await host.start(listens, undefined, { runId });
     await startBulk(engineOn(host.ports), { action: "signal", filter: {}, signal: { name: "go" } });
     await host.skip("10m");
-    const { status, output } = await host.get("bulk");
+    const { status, output } = await host.get("bulk-run");
     expect(status, `crash at ${crashAt}`).toBe("completed");
     expect(output).toMatchObject({ matched: 3, done: 3, refused: 0, failed: 0 });
     for (const runId of runIds) {
@@ -81,7 +81,7 @@ test("over a table: those of one owner are cancelled, the others left alone", as
     }
   }
   const stateOf = async (runId: string) => (await loadRun(engine, runId, { consistent: true }))!.state;
-  const report = (await readPayload(engine, (await stateOf("bulk")).finished!.output)) as never as BulkReport;
+  const report = (await readPayload(engine, (await stateOf("bulk-run")).finished!.output)) as never as BulkReport;
   expect(report.items.map(({ runId, outcome }) => `${runId} ${outcome}`).sort()).toEqual([
     "ada-1 done",
     "ada-2 done",
