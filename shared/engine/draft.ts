@@ -64,6 +64,13 @@ export class Draft {
     this.#reapply();
   }
 
+  /** Takes back a draft that holds nothing any more. */
+  dropIfEmpty(): boolean {
+    if (this.events.length > 0) return false;
+    this.#savepoint.restore();
+    return true;
+  }
+
   /** Stores the draft. False: an outside event was first, and is folded in; decide again, then store again. */
   async store(generation: number | undefined): Promise<boolean> {
     const { state, header } = this.#run;

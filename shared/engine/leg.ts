@@ -307,6 +307,8 @@ export class Leg {
       }
       if (!(await draft.store(this.#generation))) {
         draft.withoutPark();
+        if (draft.dropIfEmpty()) this.#draft = undefined;
+        this.#beginHeldBack();
         continue;
       }
       this.#generation ??= this.#run.state.generation;
@@ -616,6 +618,8 @@ export class Leg {
   }
 
   #begin(step: Operation | undefined): void {
+    // What is parked is for the next leg.
+    if (this.#run.state.phase !== "leased") return;
     if (step !== undefined && this.#run.state.pause !== undefined) {
       this.#heldBack = true;
       return;
@@ -642,7 +646,7 @@ export class Leg {
     if (state.pause !== undefined) return true;
     if (this.#hasMore) return false;
     const begins = this.#draft?.events.some(({ type }) => type === "LegStarted" || BEGINS.has(type));
-    if (begins && runningSteps(this.#run).length > 0) return false;
+    if ((begins || this.#heldBack) && runningSteps(this.#run).length > 0) return false;
     if (!hasOpenLeaf(this.#run)) return false;
     const wakeAt = wakeAtOf(state);
     return wakeAt === undefined || wakeAt - now > AWAIT_IN_LEG_MS;
@@ -692,7 +696,12 @@ export class Leg {
     for (const entry of entries)
       if (entry.events.some((event) => event.type === "LegStarted"))
         throw new LeaseLost(this.#run.state.runId, this.generation, entry.sequence);
-    if (this.#heldBack && this.#run.state.pause === undefined) this.#beginAll();
+    this.#beginHeldBack();
+  }
+
+  /** What a pause has kept from beginning, once there is none and nothing is drafted. */
+  #beginHeldBack(): void {
+    if (this.#heldBack && this.#draft === undefined && this.#run.state.pause === undefined) this.#beginAll();
   }
 }
 
