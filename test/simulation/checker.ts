@@ -313,14 +313,15 @@ export class Checker {
       this.violate("J1", key.runId, `Its header shows ${status}, its journal ${finished.status}`);
   }
 
-  moved(key: RunKey, dueAt: number | null | undefined): void {
+  moved(key: RunKey, dueAt: number | null | undefined, headerSequence?: number): void {
     const run = this.runs.get(key.runId);
     if (run === undefined || dueAt === undefined) return;
     run.dueAt = dueAt ?? undefined;
     this.#onDue();
     if (dueAt !== null) return;
-    // A redrive puts it back, if it comes between the end and this.
-    if (run.state.finished === undefined && run.state.redrives > 0) return;
+    // A redrive puts it back, if it comes between the end that this is of and this.
+    const isRedriven = (entry: Entry) => entry.events.some(({ type }) => type === "RunRedriven");
+    if ((headerSequence ?? 0) < (run.entries.findLast(isRedriven)?.sequence ?? 0)) return;
     if (run.state.finished === undefined)
       return this.violate("J6", key.runId, "It left the due index unfinished");
     const owed = this.owed(run);

@@ -43,8 +43,9 @@ export class Client {
     await this.#ask(request.runId, "start", (engine) => start(engine, request), options);
   }
 
-  async signal(request: SignalRequest & { signalId: string }): Promise<void> {
-    await this.#ask(request.runId, `signal ${request.signalId}`, (engine) => sendSignal(engine, request));
+  async signal(request: SignalRequest & { signalId: string }, options?: Asking): Promise<void> {
+    const call = (engine: Engine) => sendSignal(engine, request);
+    await this.#ask(request.runId, `signal ${request.signalId}`, call, options);
   }
 
   /** Answers whether it was accepted. */

@@ -44,13 +44,13 @@ export class Cover {
     for (const { runId, at } of this.#memory.scheduler.pending()) comes(runId, at);
     for (const touched of this.#touched) {
       const run = this.#checker.runs.get(touched);
-      if (run !== undefined) this.#checkRun(run, coming.get(touched));
+      if (run !== undefined) this.#checkRun(run, Math.min(...this.#comings(run, coming)));
     }
     this.#touched.clear();
   }
 
   /** `comesAt`: when the next message for it will be handled, if any is on its way. */
-  #checkRun(run: Watched, comesAt = Number.POSITIVE_INFINITY): void {
+  #checkRun(run: Watched, comesAt: number): void {
     const { runId } = run.key;
     const now = this.#memory.clock.now();
     if (run.state.finished !== undefined) {
@@ -69,6 +69,18 @@ export class Cover {
     const lateMs = run.dueAt - Math.max(needAt, now) - patience;
     if (lateMs > 0)
       this.#checker.violate("J6", runId, `The sweep would find it ${lateMs} ms later than it may`);
+  }
+
+  /** When messages for it come, or for children that have ended: those tell it again, or the sweep lets them. */
+  #comings({ key }: Watched, coming: ReadonlyMap<string, number>): number[] {
+    const times = [coming.get(key.runId) ?? Number.POSITIVE_INFINITY];
+    for (const { key: child, state, dueAt } of this.#checker.runs.values()) {
+      if (state.created.parent?.runId !== key.runId || state.finished === undefined) continue;
+      if (dueAt === undefined) continue;
+      times.push(coming.get(child.runId) ?? Number.POSITIVE_INFINITY);
+      if (this.#isLossy) times.push(dueAt);
+    }
+    return times;
   }
 
   #isDone(run: Watched, effect: Effect): boolean {

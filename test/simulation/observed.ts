@@ -27,7 +27,7 @@ export function observedJournal(journal: JournalStore, process: Process, checker
       const isDone = await journal.project(key, projection);
       if (!isDone) return false;
       checker.projected(key, projection);
-      checker.moved(key, projection.dueAt);
+      checker.moved(key, projection.dueAt, projection.headerSequence);
       return isDone;
     },
     async reschedule(key, change) {

@@ -222,7 +222,10 @@ export class World {
     return this.memory.clock.sleep(ms);
   }
 
+  /** One that moves: where all stand still, another is there for the next message, as in Lambda. */
   aWorker(): Process | undefined {
+    const alive = this.#workers.filter(({ life }) => !life.isOver);
+    if (alive.length > 0 && alive.every(({ life }) => life.isFrozen)) this.#spawn(this.#workers, "worker");
     return this.#choose(this.#workers);
   }
 
