@@ -81,7 +81,12 @@ test("over a table: those of one owner are cancelled, the others left alone", as
     }
   }
   const stateOf = async (runId: string) => (await loadRun(engine, runId, { consistent: true }))!.state;
-  const report = (await readPayload(engine, (await stateOf("bulk-run")).finished!.output)) as never as BulkReport;
+  const report = (await readPayload(
+    engine,
+    (
+      await stateOf("bulk-run")
+    ).finished!.output,
+  )) as never as BulkReport;
   expect(report.items.map(({ runId, outcome }) => `${runId} ${outcome}`).sort()).toEqual([
     "ada-1 done",
     "ada-2 done",
