@@ -172,7 +172,10 @@ export function wrongAccounts(ended: readonly Ended[]): string | undefined {
   const of = (workflow: string) => ended.filter(({ created }) => created.workflow === workflow);
   const trips = of("trip");
   const kept = trips.filter(({ status }) => status === "completed").length;
-  const unsure = trips.filter(({ events }) => events.some(({ type }) => type === "CancelDelivered")).length;
+  // A booking that was cut off by a cancel, or by its last attempt's crash, may have been made: the run lists it.
+  const isUnsure = (event: Ended["events"][number]): boolean =>
+    event.type === "CancelDelivered" || (event.type === "StepFailed" && event.error.code === "LegCrashed");
+  const unsure = trips.filter(({ events }) => events.some(isUnsure)).length;
   for (const kind of ["flight", "hotel", "car"]) {
     const count = (sign: string) => desk.log.filter((line) => line === sign + kind).length;
     const left = count("+") - count("-");
