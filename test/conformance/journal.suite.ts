@@ -340,6 +340,7 @@ function projecting(test: Test): void {
     const now = port.clock.now();
     const usage = { writeUnits: 4, readUnits: 1.5, queueRequests: 3, schedules: 1 };
     const full = {
+      updatedAt: now + 1,
       dueAt: now + 5,
       startedAt: now + 1,
       finishedAt: now + 2,
@@ -350,7 +351,7 @@ function projecting(test: Test): void {
     };
     await port.journal.project(key, at(port, 1, full));
     const header = await headerOf(port, run.runId);
-    expect(header).toMatchObject({ ...full, status: "running", headerSequence: 1, updatedAt: now + 1 });
+    expect(header).toMatchObject({ ...full, status: "running", headerSequence: 1 });
     await port.journal.project(key, at(port, 2, { status: "sleeping" }));
     const kept = await headerOf(port, run.runId);
     expect(kept).toEqual({ ...header, status: "sleeping", headerSequence: 2, updatedAt: kept.updatedAt });
