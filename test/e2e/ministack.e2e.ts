@@ -410,7 +410,8 @@ test("no call was denied but the stranger's", () => {
     .log()
     .split("\n")
     .filter((line) => line.startsWith("DENIED"));
-  expect(denied.filter((line) => /Stranger.* execute-api:Invoke /.test(line))).toHaveLength(1);
+  // One by HTTP, one by the command line.
+  expect(denied.filter((line) => /Stranger.* execute-api:Invoke /.test(line))).toHaveLength(2);
   expect(denied.filter((line) => !/Stranger/.test(line))).toEqual([]);
 });
 
