@@ -230,8 +230,13 @@ export class Leg {
     if (stalled !== undefined) return this.#stall(stalled);
     if (this.#execution === undefined) return this.#endUnstarted();
     if (!this.#execution.started) await this.#execution.start(draft.seen);
-    for (const { id } of interrupted)
-      if (isPoison || this.#execution.steps.get(id)?.atMostOnce) await this.#crashed(id);
+    for (const { id } of interrupted) {
+      const isCrashed = isPoison || this.#execution.steps.get(id)?.atMostOnce;
+      // The end of one may have cancelled another.
+      if (!isCrashed || !this.#run.state.open.has(id)) continue;
+      await this.#crashed(id);
+      if (await this.#draftCommands()) break;
+    }
   }
 
   async #stall(error: RunError): Promise<void> {
