@@ -71,6 +71,8 @@ export class Leg {
   #draft: Draft | undefined;
   #generation: number | undefined;
   #handover = false;
+  /** Effects that were owed at the claim: whoever does them again notes that they are done. */
+  #repeated: string[] = [];
   /** A pause keeps attempts from beginning. */
   #heldBack = false;
   /** When results that wait for others to be stored with them wait no longer. */
@@ -216,6 +218,7 @@ export class Leg {
     const { owner, codeHash } = this.#engine.settings;
     const interrupted = state.phase === "leased" ? runningSteps(this.#run) : [];
     const isPoison = !state.progressed;
+    this.#repeated = [...state.effects.keys()].filter((id) => !this.#run.effectsDone.has(id));
     const draft = this.#open();
     draft.push({
       type: "LegStarted",
@@ -648,6 +651,7 @@ export class Leg {
       this.#handover = true;
       return true;
     }
+    if (this.#repeated.some((id) => !this.#run.effectsDone.has(id))) return false;
     if (state.pause !== undefined) return true;
     if (this.#hasMore) return false;
     const begins = this.#draft?.events.some(({ type }) => type === "LegStarted" || BEGINS.has(type));
@@ -662,6 +666,7 @@ export class Leg {
     const wakeAt = wakeAtOf(state);
     // Handed over, it is woken at once; but the next leg may find nothing to do before this time.
     if (wakeAt !== undefined) await sendWake(this.#engine, wakeOf(state, { at: wakeAt }));
+    if (this.#repeated.length > 0) this.#noteEffects(this.#open());
     this.#open().push(this.#handover ? { type: "LegParked", handover: true } : { type: "LegParked" });
   }
 
