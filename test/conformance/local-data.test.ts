@@ -11,6 +11,7 @@ import { type LocalPorts, localPorts } from "../../shared/adapters/local/index.t
 import { Store } from "../../shared/adapters/local/store.ts";
 import { StepfoldError } from "../../shared/core/errors.ts";
 import { blobPrefix } from "../../shared/core/ids.ts";
+import { entriesOf } from "../../shared/engine/load.ts";
 import type { Ports } from "../../shared/engine/parts.ts";
 import { aNewRun, anEntry, noise } from "../support/builders.ts";
 import { aStoredRun, realTime } from "../support/ports.ts";
@@ -171,9 +172,10 @@ async function expectStored(ports: LocalPorts, lines: string[]): Promise<void> {
   for (const [, runId, , sequence] of said("append")) last.set(runId!, Number(sequence));
   expect(last.size).toBe(20);
   for (const [runId, sequence] of last) {
-    const rows = await ports.journal.read(runId, { consistent: true });
-    expect(rows!.entries.length).toBeGreaterThan(sequence);
-    expect(rows!.entries.map((entry) => entry.sequence)).toEqual(rows!.entries.map((_, index) => index));
+    const sequences: number[] = [];
+    for await (const entry of entriesOf(ports, runId)) sequences.push(entry.sequence);
+    expect(sequences.length).toBeGreaterThan(sequence);
+    expect(sequences).toEqual(sequences.map((_, index) => index));
   }
   const acknowledged = new Set(said("acknowledged").map(([, body]) => body));
   const pending = new Set<string>();
