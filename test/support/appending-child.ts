@@ -6,33 +6,35 @@ import { localPorts } from "../../shared/adapters/local/index.ts";
 import { aNewRun, anEntry, noise } from "./builders.ts";
 
 const { journal, queue, blobs, clock } = await localPorts({ dir: process.argv[2]! });
-const say = (line: string) => process.stdout.write(`${line}\n`);
+/** Resolves once the line is out of this process: what a full pipe leaves waiting here dies with it. */
+const say = (line: string) =>
+  new Promise<void>((resolve) => void process.stdout.write(`${line}\n`, () => resolve()));
 
 async function appendForEver(): Promise<void> {
   const run = aNewRun(clock, { runId: `run-${clock.id()}` });
   await journal.create(run);
-  say(`append ${run.runId} ${run.inc} 0`);
+  await say(`append ${run.runId} ${run.inc} 0`);
   for (let sequence = 1; ; sequence++) {
     await journal.append(run, anEntry(clock, sequence), run.expiresAt);
-    say(`append ${run.runId} ${run.inc} ${sequence}`);
+    await say(`append ${run.runId} ${run.inc} ${sequence}`);
   }
 }
 
 async function sendForEver(): Promise<void> {
   for (let number = 0; ; number++) {
     await queue.send("work", [{ runId: "r", body: `message-${number}` }]);
-    say(`sent message-${number}`);
+    await say(`sent message-${number}`);
     if (number % 2 === 0) continue;
     const [message] = await queue.receive("work", { max: 1, waitMs: 0 });
     await queue.acknowledge("work", [message!.receipt]);
-    say(`acknowledged ${message!.body}`);
+    await say(`acknowledged ${message!.body}`);
   }
 }
 
 async function putForEver(): Promise<void> {
   for (let number = 0; ; number++) {
     await blobs.put(`runs/r/${number}`, new TextEncoder().encode(noise(50_000, number + 1)));
-    say(`blob runs/r/${number}`);
+    await say(`blob runs/r/${number}`);
   }
 }
 
