@@ -187,7 +187,10 @@ async function project(engine: Engine, run: Resident): Promise<void> {
   const status = statusOf(state);
   const stalled = state.stalled !== undefined;
   const dueAt = stalled ? engine.clock.now() + SWEEP_BACKOFF_MS : dueAfter(engine, run);
-  const moves = isElsewhere(header.dueAt, dueAt);
+  // Held up since its park, it moves nothing away: whoever came meanwhile may count on it. The sweep moves it later.
+  const isLate = engine.clock.now() > state.at + engine.settings.sweepAfterMs;
+  const moves =
+    isElsewhere(header.dueAt, dueAt) && !(isLate && header.dueAt !== undefined && dueAt > header.dueAt);
   // Whoever steered the run has moved its header, which this process has not seen.
   const isKnown = state.steered <= header.headerSequence;
   if (isKnown && status === header.status && stalled === (header.stalled ?? false) && !moves) return;
