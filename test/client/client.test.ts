@@ -89,7 +89,7 @@ describe("runs", () => {
       timeout: "1h",
       startAt,
       state: { x: 1 },
-      waitSeconds: 5,
+      waitSeconds: 25,
       idempotencyKey: "k",
     };
     expect(await client.start(add, { left: 1, right: 2 }, options)).toMatchObject({
@@ -176,7 +176,7 @@ describe("runs", () => {
   });
 
   test("list, details and removal", async () => {
-    await client.start(echo, 1, { runId: "e", owner: "lister", tags: { k: "v" }, waitSeconds: 5 });
+    await client.start(echo, 1, { runId: "e", owner: "lister", tags: { k: "v" }, waitSeconds: 25 });
     const filter = {
       owner: "lister",
       status: ["completed", "active"],

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach } from "vitest";
 
-const READY_WITHIN_MS = 20_000;
+const READY_WITHIN_MS = 45_000;
 
 export interface Ended {
   code: number | null;

@@ -1,15 +1,25 @@
 /** The entry module that the host's tests serve. */
+import { appendFileSync, existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { workflow } from "../../shared/core/workflow.ts";
 
 export const echo = workflow("echo", (_run, input: unknown) => input ?? null);
 
+/** `release`: a file that each step waits for, once it has begun. */
+interface Slow {
+  file: string;
+  steps: number;
+  stepMs: number;
+  release?: string;
+}
+
 /** Each step appends its name to a file, so that a test sees what ran how often. */
-export const slow = workflow("slow", async (run, input: { file: string; steps: number; stepMs: number }) => {
-  const { appendFileSync } = await import("node:fs");
+export const slow = workflow("slow", async (run, input: Slow) => {
   for (let step = 0; step < input.steps; step++) {
     await run.step(`s${step}`, async () => {
       appendFileSync(input.file, `s${step}\n`);
-      await new Promise((resolve) => setTimeout(resolve, input.stepMs));
+      do await sleep(input.stepMs);
+      while (input.release !== undefined && !existsSync(input.release));
     });
   }
   return "done";

@@ -1,5 +1,6 @@
 /** Maps over many items on hosts that are killed on the way: each item has one result. */
-import { setTimeout as sleep } from "node:timers/promises";
+import { statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { SetQueueAttributesCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { startHost } from "../../cli/host/host.ts";
@@ -16,6 +17,22 @@ import { settledItems } from "../support/items.ts";
 import { aDirectory, serve } from "./command.ts";
 import { squares } from "./map-entry.ts";
 
+/** What items and test tell each other by files: how many were begun, and whether the last one may end. */
+function aTally() {
+  const directory = aDirectory();
+  const begun = join(directory, "begun");
+  const release = join(directory, "release");
+  writeFileSync(begun, "");
+  return {
+    files: { begun, release },
+    release: () => writeFileSync(release, ""),
+    untilMore: async (items: number) => {
+      const enough = statSync(begun).size + items;
+      await expect.poll(() => statSync(begun).size, { timeout: 60_000 }).toBeGreaterThanOrEqual(enough);
+    },
+  };
+}
+
 const squaresOf = (count: number): number[] => Array.from({ length: count }, (_, n) => n * n);
 
 test("10,000 items on the local backend, its process killed twice: each has one result", async () => {
@@ -23,14 +40,16 @@ test("10,000 items on the local backend, its process killed twice: each has one 
   const begin = () => serve(["test/host/map-entry.ts", "--port", "0", "--data", data]);
   let host = await begin();
   const count = 10_000;
-  const { runId } = await createClient({ url: host.url }).start("squares", { count, ms: 20 });
-  for (const ms of [300, 700]) {
-    await sleep(ms);
+  const tally = aTally();
+  const input = { count, ms: 20, ...tally.files };
+  const { runId } = await createClient({ url: host.url }).start("squares", input);
+  for (const items of [500, 2_000]) {
+    await tally.untilMore(items);
     await host.end("SIGKILL");
     host = await begin();
   }
   const client = createClient({ url: host.url });
-  expect((await client.get(runId)).status).not.toBe("completed");
+  tally.release();
   expect(await client.result(runId)).toEqual(squaresOf(count));
   await host.end("SIGTERM");
   const ports = await localPorts({ dir: data });
@@ -39,7 +58,7 @@ test("10,000 items on the local backend, its process killed twice: each has one 
   expect(nodes).toBe(100);
   expect(results.size).toBe(count);
   expect([...results.values()].filter((times) => times !== 1)).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 describe("over DynamoDB, SQS and S3", () => {
   let dynamo: Dynoxide;
@@ -80,14 +99,15 @@ describe("over DynamoDB, SQS and S3", () => {
     };
     let process = await begin();
     const count = 1_000;
-    const { runId } = await process.client.start("squares", { count, ms: 30 });
-    for (const ms of [400, 2_500]) {
-      await sleep(ms);
+    const tally = aTally();
+    const { runId } = await process.client.start("squares", { count, ms: 30, ...tally.files });
+    for (const items of [50, 300]) {
+      await tally.untilMore(items);
       process.life.isOver = true;
       dead++;
       process = await begin();
     }
-    expect((await process.client.get(runId)).status).not.toBe("completed");
+    tally.release();
     expect(await process.client.result(runId)).toEqual(squaresOf(count));
     const ports = awsPorts(config, { clients, clock: systemClock });
     const { results, nodes } = await settledItems(ports, runId);
@@ -96,5 +116,5 @@ describe("over DynamoDB, SQS and S3", () => {
     expect(results.size).toBe(count);
     await process.host.close();
     for (const client of Object.values(clients)) client.destroy();
-  }, 60_000);
+  }, 120_000);
 });

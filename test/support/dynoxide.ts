@@ -13,7 +13,7 @@ export interface Dynoxide {
   stop(): Promise<void>;
 }
 
-const READY_WITHIN_MS = 10_000;
+const READY_WITHIN_MS = 30_000;
 
 export async function startDynoxide(): Promise<Dynoxide> {
   const binary = join(
