@@ -24,9 +24,7 @@ export function clockSuite(name: string, open: () => Promise<Port>, options: Sui
       const sleeping = clock.sleep(100).then(() => {
         woke = clock.now();
       });
-      await advance(40);
-      expect(woke).toBeUndefined();
-      await advance(100);
+      await advance(140);
       await sleeping;
       expect(woke! - begin).toBeGreaterThanOrEqual(99);
     });

