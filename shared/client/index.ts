@@ -62,8 +62,11 @@ export interface StartOptions {
   waitSeconds?: number;
 }
 
+type ListedStatus = RunStatus | "active";
+
 export interface ListOptions {
-  status?: readonly (RunStatus | "active")[];
+  /** One, or several. */
+  status?: ListedStatus | readonly ListedStatus[];
   workflow?: string;
   owner?: string;
   tag?: { key: string; value: string };
@@ -304,7 +307,7 @@ export function createClient(options: ClientOptions) {
 
 const queryOf = ({ status, tag, createdAfter, createdBefore, ...rest }: ListOptions) => ({
   ...rest,
-  status: status?.join(","),
+  status: typeof status === "string" ? status : status?.join(","),
   tag: tag && `${tag.key}:${tag.value}`,
   createdAfter: timeOf(createdAfter),
   createdBefore: timeOf(createdBefore),

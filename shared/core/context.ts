@@ -140,7 +140,20 @@ export interface RunContext {
     input: NoInfer<I>,
     options: ChildOptions & { detached: true },
   ): Promise<string>;
-  child<I, O>(name: string, workflow: Workflow<I, O>, input: NoInfer<I>, options?: ChildOptions): Promise<O>;
+  child<I, O>(
+    name: string,
+    workflow: Workflow<I, O>,
+    input: NoInfer<I>,
+    options?: ChildOptions & { detached?: false },
+  ): Promise<O>;
+  child<I, O>(
+    name: string,
+    workflow: Workflow<I, O>,
+    input: NoInfer<I>,
+    options: ChildOptions,
+  ): Promise<O | string>;
+  /** Of a workflow that needs no input. */
+  child<O>(name: string, workflow: Workflow<undefined, O>): Promise<O>;
   /** A human decision. Fails with `GateTimeout`. */
   gate(name: string, options?: GateOptions): Promise<Verdict>;
   /** Hands a token out through `send`, and waits for it to be used. Fails with `CallbackFailed`, `CallbackTimeout`. */

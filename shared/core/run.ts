@@ -33,7 +33,7 @@ import { POLL_EVERY_MS_MAX, STEP_TIMEOUT_MS } from "./limits.ts";
 import { type ItemWork, mapItems } from "./maps.ts";
 import { type RetryPolicy, retryPolicy } from "./retry.ts";
 import { Scope } from "./scope.ts";
-import type { AnyWorkflow, Workflow } from "./workflow.ts";
+import type { AnyWorkflow } from "./workflow.ts";
 import { checkStepTimeout, isWorkflow } from "./workflow.ts";
 
 export class ScopedRun implements RunContext {
@@ -262,14 +262,8 @@ export class ScopedRun implements RunContext {
     return this.#execution.pend<T>(begun.operation, this.#scope);
   }
 
-  child<I, O>(
-    name: string,
-    workflow: Workflow<I, O>,
-    input: NoInfer<I>,
-    options: ChildOptions & { detached: true },
-  ): Promise<string>;
-  child<I, O>(name: string, workflow: Workflow<I, O>, input: NoInfer<I>, options?: ChildOptions): Promise<O>;
-  child(name: string, workflow: AnyWorkflow, input: unknown, options: ChildOptions = {}): Promise<unknown> {
+  // biome-ignore lint/suspicious/noExplicitAny: what it answers follows from the overload that is called
+  child(name: string, workflow: AnyWorkflow, input?: unknown, options: ChildOptions = {}): Promise<any> {
     return unwatched(() => this.#child(name, workflow, input, options));
   }
 

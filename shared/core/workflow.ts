@@ -68,6 +68,18 @@ export type OutputOf<W extends AnyWorkflow> = W extends Workflow<never, infer O>
 export type AnyWorkflow = Workflow<any, any>;
 
 export function workflow<I, O>(name: string, handler: Handler<I, O>): Workflow<I, O>;
+/** With a schema, that says what the function is given. */
+export function workflow<I, O, G = I>(
+  name: string,
+  options: WorkflowOptions<I, O, G> & { input: Schema<I, G> },
+  handler: Handler<NoInfer<I>, O>,
+): Workflow<G, O>;
+/** Without one, the function's parameter says it. */
+export function workflow<I, O>(
+  name: string,
+  options: WorkflowOptions<unknown, O> & { input?: undefined },
+  handler: Handler<I, O>,
+): Workflow<I, O>;
 export function workflow<I, O, G = I>(
   name: string,
   options: WorkflowOptions<I, O, G>,

@@ -570,7 +570,7 @@ export class Leg {
     }
     if (attempt.work.again !== undefined && error.code !== "NotSerializable") {
       const draft = this.#open();
-      const nextAttemptAt = draft.seen + attempt.work.again(attempt.attempt);
+      const nextAttemptAt = draft.seen + this.#delayAfter(error, attempt.work.again(attempt.attempt));
       draft.push({ type: "StepAttemptFailed", operation, attempt: attempt.attempt, error, nextAttemptAt });
       return true;
     }
@@ -586,9 +586,13 @@ export class Leg {
       operation,
       attempt: attempt.attempt,
       error,
-      nextAttemptAt: draft.seen + delayMs,
+      nextAttemptAt: draft.seen + this.#delayAfter(error, delayMs),
     });
     return true;
+  }
+
+  #delayAfter({ code }: RunError, delayMs: number): number {
+    return code === "LegCrashed" && this.#engine.settings.retriesCrashedAtOnce ? 0 : delayMs;
   }
 
   /** Whether a step's attempt fits into what is left of the leg; if not, the leg hands over (J11). */

@@ -57,6 +57,8 @@ export interface Settings {
   packAfter: number;
   /** From how many items on, and how, maps are spread over child runs. */
   maps: MapLimits;
+  /** What a crash has cut off is attempted again at once, and not after its retry delay: for tests that compare. */
+  retriesCrashedAtOnce: boolean;
   /** Whether a lease's owner is known to be gone, so that its lease holds nobody up. */
   isDead(owner: string): boolean;
 }
@@ -94,6 +96,7 @@ export function createEngine(
     packAfter: 1,
     maps: mapLimits,
     isDead: () => false,
+    retriesCrashedAtOnce: false,
     group: undefined,
     isolation: undefined,
     blobExpiryMs: undefined,

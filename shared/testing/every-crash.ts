@@ -4,14 +4,17 @@
  */
 import { StepfoldError } from "../core/errors.ts";
 import { canonicalJson, toJson } from "../core/json.ts";
+import { type AnyWorkflow, isWorkflow } from "../core/workflow.ts";
 import { TestHost, type TestHostOptions } from "./host.ts";
 
-/** Answers how many crashes there were. Throws `CrashChangedOutcome`, which names the moment, for `crashAt`. The
- * scenario gets a host of its own each time, and answers the outcome as JSON. */
+/** Takes a workflow, several, or a host's options. Answers how many crashes there were. Throws `CrashChangedOutcome`,
+ * which names the moment, for `crashAt`. The scenario gets a host of its own each time, and answers the outcome as
+ * JSON. A crash uses up an attempt, but no virtual time. */
 export async function everyCrash(
-  options: TestHostOptions,
-  scenario: (host: TestHost) => Promise<unknown>,
+  workflows: AnyWorkflow | readonly AnyWorkflow[] | TestHostOptions,
+  scenario: (host: TestHost) => unknown,
 ): Promise<{ crashes: number }> {
+  const options = optionsOf(workflows);
   const outcomeOf = async (host: TestHost): Promise<string> =>
     canonicalJson(toJson(await scenario(host), "a scenario's outcome"));
   const calm = new TestHost(options);
@@ -23,6 +26,11 @@ export async function everyCrash(
     if (found !== expected) throw changed(crashAt, expected, found);
   }
   return { crashes: calm.moments };
+}
+
+function optionsOf(given: AnyWorkflow | readonly AnyWorkflow[] | TestHostOptions): TestHostOptions {
+  if (isWorkflow(given)) return { workflows: [given] };
+  return "workflows" in given ? given : { workflows: given };
 }
 
 const changed = (crashAt: number, expected: string, found: string, cause?: unknown): StepfoldError =>

@@ -38,6 +38,7 @@ import {
   type OperationView,
   operationsOf,
   type RunView,
+  retryAtOf,
   viewOf,
 } from "./inspect.ts";
 import { type Life, mortalPorts } from "./mortal.ts";
@@ -47,9 +48,11 @@ import { Work } from "./work.ts";
 /** A run's id that remembers what the run will answer. */
 export type RunId<O = unknown> = string & { readonly output?: O };
 
+export type Workflows = Iterable<unknown> | Readonly<Record<string, unknown>>;
+
 export interface TestHostOptions {
-  /** Workflows, or whatever else an entry module exports, which is left out. */
-  workflows: Iterable<unknown>;
+  /** Workflows, in a list or by name, such as an entry module (`import * as`): what else that exports is left out. */
+  workflows: Workflows;
   /** Decides every id and random number. Default 1. */
   seed?: number;
   /** When virtual time begins. Default 2026-01-01. */
@@ -62,7 +65,8 @@ export interface TestHostOptions {
   runners?: Record<string, ScriptedRunner>;
   /** From how many items on, and how, `run.map` is spread over child runs: small trees for tests. */
   maps?: Partial<MapLimits>;
-  /** Crash once, at this moment of those that `moments` counts. */
+  /** Crash once, at this moment of those that `moments` counts. What that cuts off is attempted again at once, so that
+   * the crash costs no virtual time. */
   crashAt?: number;
 }
 
@@ -92,9 +96,7 @@ export class TestHost {
     this.ports = memoryPorts({ seed, ...(now === undefined ? {} : { now: new Date(now).getTime() }) });
     this.#work = new Work(options.patienceMs ?? 1_000);
     for (const [workflow, runner] of Object.entries(options.runners ?? {})) this.runner(workflow, runner);
-    this.#workflows = [...options.workflows]
-      .filter(isWorkflow)
-      .map((workflow) => this.#work.watched(workflow));
+    this.#workflows = this.#watched(options.workflows);
     this.#log = options.log ?? silent;
     this.#crashAt = options.crashAt;
     this.#maps = { ...mapLimits, ...options.maps };
@@ -180,7 +182,7 @@ export class TestHost {
   }
 
   /** The next attempt of a step of that name throws `error` instead of doing its work. */
-  failNext(step: string, error: Error): void {
+  failNext(step: string, error: unknown = new Error(`${step} fails, as asked.`)): void {
     this.#work.failNext(step, error);
   }
 
@@ -199,8 +201,8 @@ export class TestHost {
   }
 
   /** Replaces the code, as a deployment does: the process ends, and another has these workflows. */
-  deploy(workflows: Iterable<unknown>): void {
-    this.#workflows = [...workflows].filter(isWorkflow).map((workflow) => this.#work.watched(workflow));
+  deploy(workflows: Workflows): void {
+    this.#workflows = this.#watched(workflows);
     this.#deployments++;
     this.crash();
   }
@@ -231,9 +233,10 @@ export class TestHost {
     return operationsOf(this.ports, runId);
   }
 
-  /** What the run answered. Throws its error as `OperationError`, or `RunNotFinished`, which says what it waits for. */
+  /** What the run answered. Lets its failed steps be attempted again, which takes virtual time. Throws its error as
+   * `OperationError`, or `RunNotFinished`, which says what it waits for. */
   async result<O>(runId: RunId<O>): Promise<O> {
-    const run = await this.get(runId);
+    const run = await this.#retried(runId);
     switch (run.status) {
       case "completed":
         return run.output as O;
@@ -246,6 +249,21 @@ export class TestHost {
       default:
         throw notFinished(run, this.now(), this.#pump.lastFailure);
     }
+  }
+
+  /** The run once none of its steps, or of its children's, is between two attempts, or has had very many. */
+  async #retried(runId: string): Promise<RunView> {
+    for (let retries = 0; ; retries++) {
+      const run = await this.get(runId);
+      const retryAt = await retryAtOf(this.ports, runId);
+      if (retryAt === undefined || retries === RETRIES_MAX) return run;
+      await this.#pump.skip(Math.max(0, retryAt - this.ports.clock.now()));
+    }
+  }
+
+  #watched(workflows: Workflows): AnyWorkflow[] {
+    const members = Symbol.iterator in workflows ? [...workflows] : Object.values(workflows);
+    return members.filter(isWorkflow).map((workflow) => this.#work.watched(workflow));
   }
 
   /** A call from outside, then whatever it sets going. */
@@ -275,6 +293,7 @@ export class TestHost {
         owner,
         codeHash: `code-${this.#deployments}`,
         isDead: (other) => other !== owner,
+        retriesCrashedAtOnce: this.#crashAt !== undefined,
         maps: this.#maps,
       },
     });
@@ -295,5 +314,8 @@ function notFinished(run: RunView, now: Date, cause: unknown): StepfoldError {
   const data = { runId: run.runId, status: run.status, waitingFor: run.waitingFor.map(({ name }) => name) };
   return new StepfoldError("RunNotFinished", `${parts.join("; ")}.`, data, { cause });
 }
+
+/** So many retries pass while a result is waited for. */
+const RETRIES_MAX = 1_000;
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };

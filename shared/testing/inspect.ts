@@ -88,6 +88,20 @@ export async function viewOf(ports: Ports, runId: string): Promise<RunView> {
   });
 }
 
+/** When the first of the run's steps, or of those of the children that it waits for, is attempted again. */
+export async function retryAtOf(ports: Ports, runId: string): Promise<number | undefined> {
+  const run = await loadRun(ports, runId, { consistent: true });
+  if (run === undefined || run.state.finished !== undefined) return undefined;
+  let first: number | undefined;
+  for (const { kind, nextAttemptAt, childRunId } of run.state.open.values()) {
+    const isStep = kind === "step" || kind === "compensation" || kind === "callback";
+    const own = isStep ? nextAttemptAt : undefined;
+    const at = own ?? (childRunId === undefined ? undefined : await retryAtOf(ports, childRunId));
+    if (at !== undefined && (first === undefined || at < first)) first = at;
+  }
+  return first;
+}
+
 /** In order of start. */
 export async function operationsOf(ports: Ports, runId: string): Promise<OperationView[]> {
   const { state } = await loaded(ports, runId);

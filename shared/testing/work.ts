@@ -12,7 +12,7 @@ import type { AnyWorkflow } from "../core/workflow.ts";
 export class Work {
   readonly #patienceMs: number;
   readonly #inFlight = new Map<Promise<unknown>, { isSlow: boolean }>();
-  readonly #toFail = new Map<string, Error[]>();
+  readonly #toFail = new Map<string, { error: unknown }[]>();
 
   constructor(patienceMs: number) {
     this.#patienceMs = patienceMs;
@@ -37,8 +37,8 @@ export class Work {
   }
 
   /** The next attempt of a step of that name throws `error` instead of doing its work. */
-  failNext(step: string, error: Error): void {
-    this.#toFail.set(step, [...(this.#toFail.get(step) ?? []), error]);
+  failNext(step: string, error: unknown): void {
+    this.#toFail.set(step, [...(this.#toFail.get(step) ?? []), { error }]);
   }
 
   /** What a dead process was doing concerns nobody any more. */
@@ -107,8 +107,8 @@ export class Work {
   }
 
   async #watch<T>(name: string, work: () => T | Promise<T>): Promise<T> {
-    const error = this.#toFail.get(name)?.shift();
-    if (error !== undefined) throw error;
+    const failure = this.#toFail.get(name)?.shift();
+    if (failure !== undefined) throw failure.error;
     const doing = (async () => work())();
     const settled = doing.then(
       () => {},

@@ -116,6 +116,32 @@ describe("steps that fail or hang", () => {
     expect(await host.result(runId)).toBe(1);
     expect((await host.operations(runId))[0]).toMatchObject({ attempts: 2 });
   });
+
+  test("a result waits for retries of the run's steps, and of its children's, but for nothing else", async () => {
+    const inner = workflow("inner", (run) => run.step("inner work", () => "done"));
+    const definition = workflow("outer", async (run) => {
+      const first = await run.step("work", () => 1, { retry: { initialDelay: "1h", maxDelay: "1h" } });
+      const second = await run.child("inner", inner);
+      await run.sleep("nap", "1 minute");
+      return [first, second];
+    });
+    const host = testHost({ workflows: [definition, inner] });
+    host.failNext("work", "as asked, without an error");
+    host.failNext("inner work");
+    host.failNext("inner work", new RangeError("as asked"));
+    const runId = await host.start(definition);
+    await expect(host.result(runId)).rejects.toMatchObject({
+      code: "RunNotFinished",
+      data: { status: "sleeping" },
+    });
+    expect((await host.operations(runId)).map(({ name, attempts }) => [name, attempts])).toEqual([
+      ["work", 2],
+      ["inner", 1],
+      ["nap", 1],
+    ]);
+    await host.skip("1 minute");
+    expect(await host.result(runId)).toEqual([1, "done"]);
+  });
 });
 
 describe("processes that die", () => {
