@@ -32,7 +32,7 @@ import { catchUp, loadRun } from "./load.ts";
 import type { ActiveLeg, Resident } from "./residents.ts";
 import { pack } from "./segments.ts";
 import type { Engine } from "./settings.ts";
-import { isSettled, parseWake, sendWake, type Wake, wakeOf } from "./wake.ts";
+import { isSettled, parseWake, sendWake, timerWake, type Wake, wakeOf } from "./wake.ts";
 
 /** Takes one message. Throws `MalformedMessage` for what is no wake, and what the ports throw. */
 export async function advance(engine: Engine, body: string): Promise<void> {
@@ -248,9 +248,10 @@ async function repair(engine: Engine, run: Resident): Promise<void> {
 async function moveOn(engine: Engine, run: Resident, wake: Wake): Promise<void> {
   const wakeAt = wakeAtOf(run.state);
   if (wake.event?.startsWith("request:")) await repair(engine, run);
-  // A run that was resumed: the wake for its next time may have come and gone while it was paused.
-  if (wakeAt !== undefined && wake.event?.startsWith("request:"))
-    await sendWake(engine, wakeOf(run.state, { at: wakeAt }));
+  // A run that was resumed: the wake for its next time may have come and gone while it was paused. A heartbeat: the wake
+  // that its callback's park has sent is this one, and came too early.
+  const isPassed = wake.event?.startsWith("request:") || wake.generation === run.state.generation;
+  if (wakeAt !== undefined && isPassed) await sendWake(engine, timerWake(run.state, wakeAt));
   if (wake.event !== undefined || wake.at !== undefined || run.state.stalled !== undefined) return;
   await keepAlive(engine, run);
   const header = await engine.journal.header(wake.runId, { consistent: true });

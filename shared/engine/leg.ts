@@ -54,7 +54,7 @@ import { answeredTurn, asker, unansweredTurn } from "./remote.ts";
 import { letGo, type Resident, settledBy } from "./residents.ts";
 import type { Engine } from "./settings.ts";
 import { MapSiteLost } from "./sites.ts";
-import { eventIsThere, sendWake, wakeOf } from "./wake.ts";
+import { eventIsThere, sendWake, timerWake } from "./wake.ts";
 
 export type LegEnd = "finished" | "parked" | "handedOver" | "stalled";
 
@@ -144,7 +144,7 @@ export class Leg {
       const fresh = await loadRun(this.#engine, this.#run.state.runId, { consistent: true });
       if (fresh?.state.generation !== this.#generation || fresh.state.phase !== "leased") return;
       const wakeAt = wakeAtOf(fresh.state);
-      if (wakeAt !== undefined) await sendWake(this.#engine, wakeOf(fresh.state, { at: wakeAt }));
+      if (wakeAt !== undefined) await sendWake(this.#engine, timerWake(fresh.state, wakeAt));
       const draft = new Draft(this.#engine, fresh);
       draft.push({ type: "LegParked", handover: true });
       await draft.store(this.#generation);
@@ -669,7 +669,7 @@ export class Leg {
     const { state } = this.#run;
     const wakeAt = wakeAtOf(state);
     // Handed over, it is woken at once; but the next leg may find nothing to do before this time.
-    if (wakeAt !== undefined) await sendWake(this.#engine, wakeOf(state, { at: wakeAt }));
+    if (wakeAt !== undefined) await sendWake(this.#engine, timerWake(state, wakeAt));
     if (this.#repeated.length > 0) this.#noteEffects(this.#open());
     this.#open().push(this.#handover ? { type: "LegParked", handover: true } : { type: "LegParked" });
   }

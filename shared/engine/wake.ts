@@ -22,6 +22,9 @@ export interface Wake {
   event?: string;
   /** Not before this time, epoch ms. */
   at?: number;
+  /** The claim whose park sent it, where heartbeats may move the time that it is for: if no claim came since, nobody
+   * has sent one for the new time, and it goes on to that. */
+  generation?: number;
   /** Try a stalled run again, also by the code that it stalled under. */
   retryStalled?: boolean;
   /** When the sender must have ended: a named event that is not there by then never will be. */
@@ -49,6 +52,13 @@ export const wakeOf = (run: Woken, more: Partial<Omit<Wake, keyof RunKey | "grou
   group: run.created.group,
   ...more,
 });
+
+/** A wake for a run's next time. Only with heartbeats does it name its claim: others stay the same from park to park. */
+export function timerWake(state: RunState, at: number): Wake {
+  for (const { heartbeatMs } of state.timed.values())
+    if (heartbeatMs !== undefined) return wakeOf(state, { at, generation: state.generation });
+  return wakeOf(state, { at });
+}
 
 /** Wakes a run for an event that is about to be appended, `inMs` from now. */
 export async function wakeFor(engine: Engine, run: Woken, event: string, inMs = 0): Promise<Wake> {

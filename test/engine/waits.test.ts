@@ -78,6 +78,34 @@ describe("callbacks", () => {
     await host.skip("20m");
     await expect(host.result(silent)).rejects.toMatchObject({ code: "CallbackTimeout" });
   });
+
+  it("is silent for too long from its last heartbeat on, to the second", async () => {
+    const host = hostOf(called);
+    const id = await host.start(called);
+    for (let beats = 0; beats < 4; beats++) {
+      await host.skip("50m");
+      await host.heartbeat(tokens.at(-1)!);
+    }
+    await host.skip("59m");
+    expect((await host.get(id)).status).toBe("waiting");
+    await host.skip("61s");
+    expect((await host.get(id)).status).toBe("failed");
+  });
+
+  it("keeps nothing else from its time by a heartbeat", async () => {
+    const beside = workflow("beside", (run) =>
+      run.race("first", {
+        called: (run) => run.callback("print", (token) => void tokens.push(token), { heartbeat: "1h" }),
+        slept: (run) => run.sleep("nap", "90m"),
+      }),
+    );
+    const host = hostOf(beside);
+    const id = await host.start(beside);
+    await host.skip("50m");
+    await host.heartbeat(tokens.at(-1)!);
+    await host.skip(2_401);
+    expect((await host.get(id)).status).toBe("completed");
+  });
 });
 
 describe("polls", () => {
