@@ -21,7 +21,7 @@ export interface WorkflowOptions<I = unknown, O = unknown, G = unknown> {
   input?: Schema<I, G>;
   /** Checked when the function returns. */
   output?: Schema<O>;
-  /** The run's deadline, counted from its creation: then it ends `timedOut`. */
+  /** The run's deadline, counted from its creation, or its `startAt`: then it ends `timedOut`. */
   timeout?: Duration;
   /** How long a finished run is kept. Default 30 days. */
   retention?: Duration;

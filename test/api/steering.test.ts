@@ -41,6 +41,36 @@ describe("pause and resume", () => {
     expect((await ask("GET", "/runs?status=paused")).body.items).toEqual([]);
   });
 
+  test("a running run stops at its next operation, which is pending until then", async () => {
+    const begun: string[] = [];
+    const two = workflow("two", async (run) => {
+      await run.step("one", () => ask("POST", "/runs/r/pause").then(({ status }) => status));
+      await run.step("two", () => void begun.push("two"));
+    });
+    const { ask, runs } = aWorld([two]);
+    await ask("POST", "/runs", { body: { workflow: "two", runId: "r" } });
+    await runs.skip("1h");
+    expect((await ask("GET", "/runs/r")).body).toMatchObject({ status: "paused", residency: "suspended" });
+    const [one, held] = (await ask("GET", "/runs/r/operations")).body.items;
+    expect(one).toMatchObject({ name: "one", status: "completed", attempts: 1, output: 200 });
+    expect(held).toEqual({
+      id: "2",
+      name: "two",
+      kind: "step",
+      status: "pending",
+      attempts: 0,
+      retryCount: 0,
+    });
+    expect(begun).toEqual([]);
+    await ask("POST", "/runs/r/resume");
+    await runs.skip("1s");
+    expect((await ask("GET", "/runs/r/operations")).body.items[1]).toMatchObject({
+      status: "completed",
+      attempts: 1,
+      startedAt: expect.any(String),
+    });
+  });
+
   test("resuming what is not paused changes nothing", async () => {
     const { ask } = await started("nap");
     const { revision } = (await ask("GET", "/runs/r")).body;

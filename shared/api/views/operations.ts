@@ -1,5 +1,5 @@
 /** A run's operations, flat and in order of start; and the signals that it received, in order of arrival. */
-import { type Operation, type RunState, type Signal, shownKind } from "../../core/state.ts";
+import { isWork, type Operation, type RunState, type Signal, shownKind } from "../../core/state.ts";
 import { loadRun } from "../../engine/load.ts";
 import type { Engine } from "../../engine/settings.ts";
 import type { OperationView, SignalView } from "../schemas/details.ts";
@@ -15,11 +15,11 @@ export async function operationsPage(
 ): Promise<Page<OperationView>> {
   const budget = new Budget(engine);
   const items: OperationView[] = [];
-  for await (const { operation, place } of placedFrom(engine, state, cursor.split(".").map(Number))) {
+  for await (const { operation, isHeld, place } of placedFrom(engine, state, cursor.split(".").map(Number))) {
     const isFull =
       items.length === limit || (operation.output !== undefined && !budget.fits(operation.output));
     if (items.length > 0 && isFull) return { items, cursor: place.join(".") };
-    const view = await viewOf(operation, budget);
+    const view = isHeld ? asHeld(await viewOf(operation, budget)) : await viewOf(operation, budget);
     const hasRoom = budget.take({ ...view, output: undefined });
     if (items.length > 0 && !hasRoom) return { items, cursor: place.join(".") };
     items.push(view);
@@ -29,6 +29,8 @@ export async function operationsPage(
 
 interface Placed {
   operation: Operation;
+  /** Its next attempt is decided, and no leg has begun it: the run was paused, or its leg had no time left. */
+  isHeld: boolean;
   place: number[];
 }
 
@@ -44,7 +46,10 @@ async function* placedFrom(
   for (let at = first; at < all.length; at++) {
     const operation = base === undefined ? all[at]! : under(base, all[at]!);
     const isBegun = at === first && below.length > 0;
-    if (!isBegun && operation.id !== base) yield { operation, place: [at] };
+    if (!isBegun && operation.id !== base) {
+      const isHeld = state.phase === "parked" && isWork(operation) && operation.status === "running";
+      yield { operation, isHeld, place: [at] };
+    }
     if (operation.node === undefined || operation.childRunId === undefined) continue;
     const node = await loadRun(engine, operation.childRunId);
     if (node === undefined) continue;
@@ -97,6 +102,12 @@ async function viewOf(operation: Operation, budget: Budget): Promise<OperationVi
     context: await budget.show(context),
     structuredOutput: await budget.show(structuredOutput),
   };
+}
+
+function asHeld(view: OperationView): OperationView {
+  const attempts = view.attempts - 1;
+  const startedAt = attempts === 0 ? undefined : view.startedAt;
+  return { ...view, status: "pending", attempts, retryCount: Math.max(0, attempts - 1), startedAt };
 }
 
 const durationOf = (startedAt: number | undefined, finishedAt: number | undefined): number | undefined =>
