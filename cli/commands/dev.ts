@@ -11,6 +11,12 @@ export const devCommand: Command = new Command("dev")
     new Option("--backend <backend>", "what keeps the runs").choices(["local", "aws"]).default("local"),
   )
   .option("--events", "write each change of a run's status to stdout, as EventBridge would get it")
+  .addHelpText(
+    "after",
+    `
+What the stack adds is not here: schedules and triggers that are declared in CDK start nothing on this machine.
+Start a run by hand (stepfold start), and signal it by hand (stepfold signal).`,
+  )
   .action(async (entry: string | undefined, options: DevOptions) => {
     const { dev } = await import("../dev.ts");
     await dev(entry, options);

@@ -58,8 +58,9 @@ async function addressOf({ url, stack }: WhereOptions, env: Environment): Promis
 
 function checkedUrl(given: string): string {
   const address = /^[\w.-]+:\d+$/.test(given) ? `http://${given}` : given;
-  if (URL.canParse(address) && /^https?:$/.test(new URL(address).protocol))
-    return address.replace(/\/+$/, "");
+  const isAddress =
+    URL.canParse(address) && /^https?:$/.test(new URL(address).protocol) && !/[?#]/.test(address);
+  if (isAddress) return address.replace(/\/+$/, "");
   throw new StepfoldError(
     "WrongUse",
     `Expected an address such as ${URL_HERE}, got ${JSON.stringify(given)}.`,

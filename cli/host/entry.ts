@@ -58,7 +58,7 @@ async function imported(path: string): Promise<object> {
 function oneLine(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   const stack = cause.stack ?? "";
-  const where = /(?:^|\()(file:\/\/[^\s)]+:\d+)/m.exec(stack)?.[1];
+  const where = /(?:^|\(|\bat (?:async )?)(file:\/\/[^\s)]+:\d+)/m.exec(stack)?.[1];
   const message = cause.message
     .trim()
     .split("\n")

@@ -170,6 +170,9 @@ function answerOf({ description, schema, headers = [] }: RouteAnswer): Schema {
   return { description, ...(shown.length === 0 ? {} : { headers: Object.fromEntries(shown) }), ...content };
 }
 
+/** What is answered without asking any service. */
+const STORELESS = ["/health", "/openapi.json", "/workflows", "/workflows/{name}"];
+
 /** Every route's problems, by status, and whatever else may come as the default. */
 function problemsOf(route: Route): Record<string, Schema> {
   const codes = new Set([
@@ -180,6 +183,7 @@ function problemsOf(route: Route): Record<string, Schema> {
     ...(route.problems ?? []),
   ]);
   if (["run", "caller", "admin"].includes(accessOf(route))) codes.add("Forbidden");
+  if (!STORELESS.includes(route.path)) for (const code of ["TooManyRequests", "Unavailable"]) codes.add(code);
   if (route.body !== undefined)
     for (const code of ["PayloadTooLarge", "UnsupportedMediaType"]) codes.add(code);
   const byStatus = new Map<number, string[]>();

@@ -67,6 +67,7 @@ function bodyOf({ body, isBase64Encoded, headers }: APIGatewayProxyEventV2): Jso
   if (bytes !== undefined) checkSize(bytes.byteLength);
   else if (body.length * 3 > REQUEST_BYTES_MAX) checkSize(Buffer.byteLength(body));
   checkMediaType(headers["content-type"]);
+  checkCoding(headers["content-encoding"]);
   const text = bytes === undefined ? body : utf8Of(bytes);
   checkDepth(text);
   try {
@@ -94,6 +95,14 @@ function checkMediaType(given: string | undefined): void {
   throw new StepfoldError(
     "UnsupportedMediaType",
     `Expected a body of application/json, got ${given.slice(0, 200)}.`,
+  );
+}
+
+function checkCoding(given: string | undefined): void {
+  if (given === undefined || /^\s*(identity\s*)?$/i.test(given)) return;
+  throw new StepfoldError(
+    "UnsupportedMediaType",
+    `Expected a body without Content-Encoding, got ${JSON.stringify(given.slice(0, 200))}.`,
   );
 }
 

@@ -215,14 +215,14 @@ export function createClient(options: ClientOptions) {
     runId: string,
     name: SignalName<P>,
     payload?: NoInfer<P>,
-    { strict, idempotencyKey }: { strict?: boolean; idempotencyKey?: string } = {},
+    { strict, ifMatch, idempotencyKey }: WriteOptions & { strict?: boolean } = {},
   ): Promise<{ signalId: string }> =>
     call({
       method: "POST",
       path: ["runs", runId, "signals", typeof name === "string" ? name : name.name],
       query: { mode: strict ? "strict" : undefined },
       body: payload,
-      headers: { "idempotency-key": idempotencyKey },
+      headers: { "if-match": etagOf(ifMatch), "idempotency-key": idempotencyKey },
     });
 
   const post = <T>(path: string[], { ifMatch, idempotencyKey, ...body }: WriteOptions & Body): Promise<T> =>
@@ -280,7 +280,7 @@ export function createClient(options: ClientOptions) {
       post<OperationView>(["callbacks", token, "succeed"], { ...options, output }),
     failCallback: (
       token: string,
-      error: { message: string; code?: string; name?: string; data?: unknown },
+      error: string | { message: string; code?: string; name?: string; data?: unknown },
       options: WriteOptions = {},
     ) => post<OperationView>(["callbacks", token, "fail"], { ...options, error }),
     beatCallback: (token: string, { ifMatch, idempotencyKey }: WriteOptions = {}): Promise<OperationView> =>

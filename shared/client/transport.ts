@@ -9,10 +9,11 @@ export interface OutgoingRequest {
   body?: string;
 }
 
-/** An `Authorization` header's value, or a function that answers the headers to add: to sign a request, for example. */
-export type Auth =
-  | string
-  | ((request: OutgoingRequest) => Record<string, string> | Promise<Record<string, string>>);
+type Credentials = string | Record<string, string>;
+
+/** An `Authorization` header's value, or a function that answers it anew for each request, or answers the headers to
+ * add: to sign a request, for example. */
+export type Auth = string | ((request: OutgoingRequest) => Credentials | Promise<Credentials>);
 
 export interface ClientOptions {
   url: string;
@@ -36,8 +37,9 @@ export function createTransport({ url, auth, fetch: given }: ClientOptions) {
   const send = given ?? fetch;
 
   const request = async (outgoing: OutgoingRequest): Promise<Response> => {
-    if (typeof auth === "string") outgoing.headers.authorization = auth;
-    else if (auth !== undefined) Object.assign(outgoing.headers, await auth(outgoing));
+    const credentials = typeof auth === "function" ? await auth(outgoing) : auth;
+    if (typeof credentials === "string") outgoing.headers.authorization = credentials;
+    else Object.assign(outgoing.headers, credentials);
     const { url: target, ...init } = outgoing;
     try {
       return await send(target, init);
@@ -71,7 +73,14 @@ export function createTransport({ url, auth, fetch: given }: ClientOptions) {
 }
 
 const pathOf = (segments: readonly string[]): string =>
-  segments.map((segment) => `/${encodeURIComponent(segment)}`).join("");
+  segments.map((segment) => `/${encodeURIComponent(inPath(segment))}`).join("");
+
+/** Nothing, `.` and `..` drop out of a path, however they are written: the request would go to another one. */
+function inPath(segment: string): string {
+  if (!/^\.{0,2}$/.test(segment)) return segment;
+  const detail = `Expected an id or a name that a path can hold, got ${JSON.stringify(segment)}.`;
+  throw new StepfoldClientError({ code: "InvalidName", status: 422, detail });
+}
 
 function queryOf(query: Call["query"] = {}): string {
   const given = Object.entries(query).flatMap(([name, value]) =>

@@ -94,6 +94,7 @@ export function checkName(name: unknown, what: string): string {
   );
 }
 
-/** `bulk` is a path of the API, and so no run's id. */
+/** `bulk` is a path of the API, and so no run's id; nor are the dots that every client takes out of paths. */
+const NO_RUN_IDS = ["bulk", ".", ".."];
 export const isRunId = (runId: string): boolean =>
-  runId.length <= RUN_ID_LENGTH_MAX && runId !== "bulk" && /^[A-Za-z0-9._:~-]+$/.test(runId);
+  runId.length <= RUN_ID_LENGTH_MAX && !NO_RUN_IDS.includes(runId) && /^[A-Za-z0-9._:~-]+$/.test(runId);

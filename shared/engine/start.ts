@@ -107,8 +107,8 @@ function runIdOf(engine: Engine, request: StartRequest): string {
   if (!isRunId(request.runId))
     throw new StepfoldError(
       "InvalidInput",
-      "Expected a runId of 1–128 characters of A–Z a–z 0–9 . _ : ~ -, got something else.",
-      { issues: [{ path: "runId", message: "wrong characters or length" }] },
+      `Expected a runId of 1–128 characters of A–Z a–z 0–9 . _ : ~ - that is no part of the API's own paths, got ${JSON.stringify(request.runId.slice(0, 200))}.`,
+      { issues: [{ path: "runId", message: "cannot be a run's id" }] },
     );
   return request.runId;
 }

@@ -69,6 +69,24 @@ describe("a bulk operation", () => {
     expect(await statusesOf(world, ["run-0", "run-1"])).toEqual(["waiting", "waiting"]);
   });
 
+  test("takes a filter as JSON says it, as well as it is written in a query", async () => {
+    const world = aWorld([waits, breaks]);
+    await started(world, 2);
+    const filters = [
+      { status: ["waiting", "paused"], stalled: false },
+      { status: "waiting,paused", stalled: "false" },
+      { status: ["active"], stalled: true },
+    ];
+    const matched = [];
+    for (const filter of filters) {
+      const { runId } = await bulk(world, { action: "pause", filter });
+      matched.push((await reportOf(world, runId)).matched);
+    }
+    expect(matched).toEqual([2, 2, 0]);
+    const body = { action: "pause", filter: { status: ["waiting", "asleep"] } };
+    expect(await world.ask("POST", "/runs/bulk", { body })).toMatchObject(problem(422, "InvalidInput"));
+  });
+
   test("signals, and redrives", async () => {
     const world = aWorld([waits, breaks]);
     const runIds = await started(world, 2);

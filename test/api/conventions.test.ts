@@ -43,6 +43,13 @@ describe("the body", () => {
     expect(answer).toMatchObject(problem(415, "UnsupportedMediaType"));
   });
 
+  test("that is packed is 415, also where it is not what it says", async () => {
+    const asked = { raw: '{"workflow":"echo"}', headers: { ...json, "content-encoding": "gzip" } };
+    expect(await world().ask("POST", "/runs", asked)).toMatchObject(problem(415, "UnsupportedMediaType"));
+    const plain = { ...asked, headers: { ...json, "content-encoding": "identity" } };
+    expect((await world().ask("POST", "/runs", plain)).status).toBe(201);
+  });
+
   test.each(["application/json; charset=UTF-8", "application/vnd.api+json", "APPLICATION/JSON"])(
     "%s is JSON",
     async (type) => {

@@ -231,6 +231,17 @@ describe("a callback", () => {
     });
   });
 
+  test("takes a text for an error, and knows it again however it is written", async () => {
+    const { ask, runs, path } = await called();
+    for (const error of ["no paper", { message: "no paper" }])
+      expect((await ask("POST", `${path}/fail`, { body: { error } })).status).toBe(200);
+    await runs.skip("1s");
+    expect((await ask("GET", "/runs/r")).body.error).toMatchObject({
+      code: "CallbackFailed",
+      message: "no paper",
+    });
+  });
+
   test.each([
     {},
     { error: {} },

@@ -150,8 +150,10 @@ describe("expressions", () => {
     await world.ask("PATCH", `/runs/${runId}/state`, { body: { [name]: name } });
     await world.ask("GET", `/runs/${runId}/journal`);
     const listed = await world.ask("GET", `/runs?owner=${encoded}&tag=${encoded}:${encoded}`);
-    if (!name.includes(":") && name !== "__proto__")
-      expect(listed.body.items).toMatchObject([{ owner: name, goal: name, tags: { [name]: name } }]);
+    if (!name.includes(":"))
+      expect(listed.body.items.map((run: { tags: object }) => Object.entries(run.tags))).toEqual([
+        [[name, name]],
+      ]);
     await world.ask("GET", `/runs?owner=${encoded}&parent=${runId}&workflow=${encoded}`);
     return [...seen].sort();
   }

@@ -26,6 +26,8 @@ test("every route is in it, with an answer, its problems, and a default", async 
     expect(Object.keys(responses)).toEqual(expect.arrayContaining(["400", "404", "405", "422", "default"]));
     expect(Object.keys(responses).some((status) => status.startsWith("2"))).toBe(true);
     expect(responses["422"].content).toHaveProperty(["application/problem+json"]);
+    const asksNobody = /^\/(health|openapi.json|workflows)/.test(path);
+    expect(["429", "503"].map((status) => status in responses)).toEqual([!asksNobody, !asksNobody]);
   }
 });
 

@@ -125,6 +125,8 @@ describe("POST /runs", () => {
     ["null", null, 422, "InvalidInput"],
     ["an input that breaks the schema", { workflow: "add", input: { left: "1" } }, 422, "InvalidInput"],
     ["a run id with other characters", { workflow: "echo", runId: "a/b" }, 422, "InvalidInput"],
+    ["a run id that drops out of every path", { workflow: "echo", runId: ".." }, 422, "InvalidInput"],
+    ["a run id that is a path of the API's", { workflow: "echo", runId: "bulk" }, 422, "InvalidInput"],
     ["a run id that is too long", { workflow: "echo", runId: "a".repeat(129) }, 422, "InvalidInput"],
     ["a negative duration", { workflow: "echo", timeout: -1 }, 422, "InvalidDuration"],
     ["an empty duration", { workflow: "echo", timeout: "" }, 422, "InvalidDuration"],
@@ -133,6 +135,19 @@ describe("POST /runs", () => {
     ["a control character", { workflow: "echo", owner: "a\u0000b" }, 422, "InvalidInput"],
     ["a lone surrogate", { workflow: "echo", owner: "\ud800" }, 422, "InvalidInput"],
     ["tags that are no texts", { workflow: "echo", tags: { a: 1 } }, 422, "InvalidInput"],
+    ["tags that are no object", { workflow: "echo", tags: ["a"] }, 422, "InvalidInput"],
+    [
+      "no text under a name that objects have anyway",
+      { workflow: "echo", tags: JSON.parse('{"__proto__": {"a": 1}}') },
+      422,
+      "InvalidInput",
+    ],
+    [
+      "too many tags",
+      { workflow: "echo", tags: Object.fromEntries(Array.from({ length: 51 }, (_, at) => [`t${at}`, ""])) },
+      422,
+      "InvalidInput",
+    ],
     ["a state that is no object", { workflow: "echo", state: [1] }, 422, "InvalidInput"],
     ["a driver that there is not", { workflow: "echo", driver: "nobody" }, 422, "InvalidInput"],
   ])("%s is refused", async (_what, body, status, code) => {

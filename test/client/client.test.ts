@@ -266,6 +266,27 @@ describe("failures are StepfoldClientErrors", () => {
   });
 });
 
+describe("what a path cannot hold", () => {
+  test.each(["", ".", ".."])("%j is refused before it could reach another path", async (text) => {
+    const refused = { code: "InvalidName", status: 422 };
+    await expect(client.get(text)).rejects.toMatchObject(refused);
+    await expect(client.remove(text)).rejects.toMatchObject(refused);
+    await expect(client.signal("r", text)).rejects.toMatchObject(refused);
+  });
+
+  test("anything else reaches what it names", async () => {
+    await expect(client.get("...")).rejects.toMatchObject({ code: "RunNotFound", data: { runId: "..." } });
+    await expect(client.workflow("../a?b#c")).rejects.toMatchObject({ code: "WorkflowNotFound" });
+  });
+});
+
+test("a signal may be bound to the revision that its sender has seen", async () => {
+  const { runId, revision } = await client.start(listen, undefined, { waitSeconds: 1 });
+  await expect(client.signal(runId, "go/now", 1, { ifMatch: revision + 100 })).rejects.toMatchObject({
+    code: "StaleRevision",
+  });
+});
+
 describe("auth", () => {
   const seen: Record<string, string>[] = [];
   const noting = (async (_url: unknown, init: RequestInit) => {
@@ -281,5 +302,14 @@ describe("auth", () => {
     });
     await createClient({ url, auth: sign, fetch: noting }).health();
     expect(seen.at(-1)).toEqual({ "x-signed": "GET /health" });
+  });
+
+  test("a function may answer the header's value, a new one each time", async () => {
+    let count = 0;
+    const auth = async () => `Bearer ${++count}`;
+    const own = createClient({ url, auth, fetch: noting });
+    await own.health();
+    await own.health();
+    expect(seen.slice(-2)).toEqual([{ authorization: "Bearer 1" }, { authorization: "Bearer 2" }]);
   });
 });

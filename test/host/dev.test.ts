@@ -112,6 +112,11 @@ describe("a host that cannot start says why, what to do, and ends with 2", () =>
     ["a syntax error", () => broken("w.ts", "export const a = ;"), /w\.ts.*SyntaxError/],
     ["a missing import", () => broken("w.ts", 'import "./none.ts";'), /w\.ts.*none\.ts/],
     ["an entry that throws", () => broken("w.ts", '\nthrow new Error("boom");'), /boom.*w\.ts:2/],
+    [
+      "an entry that calls what throws",
+      () => broken("w.ts", 'function deep() {\n  throw new Error("boom");\n}\ndeep();'),
+      /boom.*w\.ts:2/,
+    ],
     ["no workflows", () => broken("w.ts", "export const a = 1;"), /w\.ts.*workflow/],
   ])("%s", async (_what, entry, expected) => {
     const ended = await run(["dev", entry(), "--port", "0", "--data", aDirectory()]);

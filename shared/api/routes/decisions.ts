@@ -87,7 +87,12 @@ export const failCallback = route<undefined, schemas.FailureBody>({
   headers,
   answers: used,
   problems: tokenProblems,
-  handle: (engine, request) => outcome(engine, "fail", request, request.body),
+  handle: (engine, request) => {
+    const { error } = request.body;
+    return outcome(engine, "fail", request, {
+      error: typeof error === "string" ? { message: error } : error,
+    });
+  },
 });
 
 async function outcome(

@@ -203,7 +203,7 @@ export const bulk = route<undefined, schemas.BulkBody>({
       order: _order,
       limit: _limit,
       ...own
-    } = listQuery({ ...filter, ...caller, order: "asc", limit: 1 });
+    } = listQuery({ ...asQuery(filter), ...caller, order: "asc", limit: 1 });
     const request: StartRequest = { workflow: BULK, input: { ...rest, filter: own } as unknown as Json };
     if (caller !== undefined) request.owner = caller.owner;
     if (idempotencyKey !== undefined) request.idempotencyKey = idempotencyKey;
@@ -224,6 +224,13 @@ async function summaries(
     return cursor === undefined ? { items } : { items, cursor };
   return summaries(engine, { ...query, limit: Math.ceil(query.limit / 4) });
 }
+
+/** A filter in a body may say as JSON what a query says as text. */
+const asQuery = ({ status, stalled, ...rest }: schemas.BulkBody["filter"]) => ({
+  ...rest,
+  ...(status === undefined ? {} : { status: String(status) }),
+  ...(stalled === undefined ? {} : { stalled: stalled.toString() as "true" | "false" }),
+});
 
 function listQuery(query: schemas.ListQueryParams): ListQuery {
   const { status, tag, stalled, createdAfter, createdBefore, ...rest } = query;

@@ -27,11 +27,15 @@ export const prose = (lengthMax: number) =>
     .max(lengthMax)
     .refine((value) => value.isWellFormed(), "expected well-formed Unicode");
 
+/** Not `.` nor `..`, which drop out of every path. */
 export const runId = z
   .string()
   .min(1)
   .max(RUN_ID_LENGTH_MAX)
-  .regex(/^[A-Za-z0-9._:~-]+$/, "expected only A–Z a–z 0–9 . _ : ~ -");
+  .regex(
+    /^(?:\.*[A-Za-z0-9_:~-][A-Za-z0-9._:~-]*|\.{3,})$/,
+    "expected only A–Z a–z 0–9 . _ : ~ -, and more than . or ..",
+  );
 
 /** A value that is there. */
 export const json = z.unknown() as z.ZodType<Json>;

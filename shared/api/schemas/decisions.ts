@@ -40,12 +40,13 @@ export type GateView = z.infer<typeof gateView>;
 export const successBody = z.strictObject({ output: json.optional() }).optional();
 export type SuccessBody = z.infer<typeof successBody>;
 
+const failure = z.strictObject({
+  code: text(BY_LENGTH_MAX).optional(),
+  name: text(BY_LENGTH_MAX).optional(),
+  message: prose(MESSAGE_LENGTH_MAX),
+  data: brief,
+});
 export const failureBody = z.strictObject({
-  error: z.strictObject({
-    code: text(BY_LENGTH_MAX).optional(),
-    name: text(BY_LENGTH_MAX).optional(),
-    message: prose(MESSAGE_LENGTH_MAX),
-    data: brief,
-  }),
+  error: z.union([prose(MESSAGE_LENGTH_MAX), failure]).describe("A text is its message."),
 });
 export type FailureBody = z.infer<typeof failureBody>;

@@ -29,12 +29,29 @@ const CURSOR = /^[0-9]{1,16}~[A-Za-z0-9._:~-]{1,128}$/;
 
 export const unfinishedStatuses = ["pending", "running", "sleeping", "waiting", "paused"] as const;
 const status = z.enum([...unfinishedStatuses, "completed", "failed", "cancelled", "timedOut"]);
-const statusWords = [...unfinishedStatuses, ...finishedStatuses, "active"].join("|");
+const listedStatuses = [...unfinishedStatuses, ...finishedStatuses, "active"] as const;
+const statusWords = listedStatuses.join("|");
 
-const tags = z
+const shapeOf = (schema: z.ZodType): Record<string, unknown> => {
+  const { $schema: _dialect, ...shape } = z.toJSONSchema(schema);
+  return shape;
+};
+
+const tagRecord = z
   .record(text(TAG_NAME_LENGTH_MAX).min(1), text(TAG_LENGTH_MAX))
   .refine((value) => Object.keys(value).length <= TAGS_MAX, `expected at most ${TAGS_MAX} tags`)
   .meta({ maxProperties: TAGS_MAX });
+/** Validated as a record, and taken as they came: a record of zod's would drop a tag that is named `__proto__`. */
+const tags = z
+  .custom<Record<string, string>>()
+  .superRefine((value, { addIssue }) => {
+    for (const issue of tagRecord.safeParse(value).error?.issues ?? [])
+      addIssue({ code: "custom", path: issue.path, message: issue.message });
+    const hidden = Object.getOwnPropertyDescriptor(value ?? {}, "__proto__");
+    if (hidden !== undefined && !text(TAG_LENGTH_MAX).safeParse(hidden.value).success)
+      addIssue({ code: "custom", path: ["__proto__"], message: "expected a short text" });
+  })
+  .meta(shapeOf(tagRecord));
 
 export const startBody = z.strictObject({
   workflow: name,
@@ -175,6 +192,13 @@ export const runPage = page(runSummary);
 const bulkFields = {
   filter: listQuery
     .omit({ order: true, limit: true, cursor: true })
+    .extend({
+      status: z
+        .union([listQuery.shape.status.unwrap(), z.array(z.enum(listedStatuses)).min(1)])
+        .optional()
+        .describe("Words by comma, or a list of them; `active` is every unfinished one."),
+      stalled: z.union([listQuery.shape.stalled.unwrap(), z.boolean()]).optional(),
+    })
     .describe("As of `GET /runs`; an empty one holds every run."),
   reason: prose(PROSE_LENGTH_MAX).optional(),
   by: prose(OWNER_LENGTH_MAX).optional(),
