@@ -4,7 +4,7 @@
  * A payload is inline (`{ v }`) or a reference to a blob (`{ b }`) that was stored, with its checksum, before
  * the entry that names it. `undefined` is an absent payload. Nothing here does I/O.
  */
-import { StepfoldError } from "./errors.ts";
+import { StepfoldError, toRunError } from "./errors.ts";
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
@@ -36,11 +36,11 @@ export function jsonText(value: unknown, what: string): string | undefined {
       return inner;
     });
   } catch (cause) {
-    const found = findUnserializable(value, "", new Set());
+    const found = foundIn(value);
     if (found) throw notSerializable(what, found.kind, found.path);
     throw new StepfoldError(
       "NotSerializable",
-      `Expected ${what} to be JSON, got a value whose toJSON threw: ${String(cause)}`,
+      `Expected ${what} to be JSON, got a value of which none can be made: ${toRunError(cause).message}`,
     );
   }
 }
@@ -56,6 +56,15 @@ function notSerializable(what: string, kind: string, path: string): StepfoldErro
   );
 }
 
+/** Undefined also where it cannot be looked at: too deep, or a getter that throws. */
+function foundIn(value: unknown): { kind: string; path: string } | undefined {
+  try {
+    return findUnserializable(value, "", new Set());
+  } catch {
+    return undefined;
+  }
+}
+
 function findUnserializable(
   value: unknown,
   path: string,
@@ -65,6 +74,7 @@ function findUnserializable(
     return { kind: typeof value, path };
   if (typeof value !== "object" || value === null) return undefined;
   if (above.has(value)) return { kind: "cycle", path };
+  if (typeof (value as { toJSON?: unknown }).toJSON === "function") return undefined;
   above.add(value);
   for (const [key, inner] of Object.entries(value)) {
     const found = findUnserializable(inner, path === "" ? key : `${path}.${key}`, above);

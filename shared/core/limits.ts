@@ -35,6 +35,16 @@ export const SCHEDULE_NAME_LENGTH_MAX = 64;
 /** EventBridge Scheduler fires within the minute: schedules aim this much early, the rest is a message's delay. */
 export const SCHEDULE_EARLY_MS = 60_000;
 export const NAME_LENGTH_MAX = 128;
+/** Branches of one fork: their names lie in one event. */
+export const BRANCHES_MAX = 1_000;
+/** A gate's question: it lies in the journal beside other events. */
+export const PROMPT_LENGTH_MAX = 16_000;
+/** What a run keeps of an error: its texts and data in all, its message, texts in its data once they must be cut, and
+ * how many causes below it. So many characters of any kind fit into an entry beside others. */
+export const ERROR_LENGTH_MAX = 20_000;
+export const ERROR_MESSAGE_LENGTH_MAX = 16_000;
+export const ERROR_DATA_TEXT_LENGTH_MAX = 200;
+export const ERROR_CAUSES_MAX = 8;
 export const RUN_ID_LENGTH_MAX = 128;
 export const REQUEST_BYTES_MAX = 5_500_000;
 export const INLINE_OUTPUT_BYTES_MAX = 5_250_000;

@@ -80,6 +80,11 @@ export function retryDelayMs(
 }
 
 function matches(matcher: ErrorMatcher, error: RunError, thrown: unknown): boolean {
-  if (typeof matcher === "string") return matcher === error.name || matcher === error.code;
+  if (typeof matcher === "string")
+    return matcher === error.name || matcher === error.code || matcher === codeOf(thrown);
   return thrown instanceof matcher || matcher.name === error.name;
 }
+
+/** The code of a user's own error: of the system, of a database. */
+const codeOf = (thrown: unknown): unknown =>
+  thrown instanceof Error && "code" in thrown ? thrown.code : undefined;

@@ -29,7 +29,7 @@ import { type ForkKind, joined } from "./forks.ts";
 import { callbackToken, checkName, childRunId, digest } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { toJson } from "./json.ts";
-import { POLL_EVERY_MS_MAX, STEP_TIMEOUT_MS } from "./limits.ts";
+import { BRANCHES_MAX, POLL_EVERY_MS_MAX, PROMPT_LENGTH_MAX, STEP_TIMEOUT_MS } from "./limits.ts";
 import { type ItemWork, mapItems } from "./maps.ts";
 import { type RetryPolicy, retryPolicy } from "./retry.ts";
 import { Scope } from "./scope.ts";
@@ -134,8 +134,8 @@ export class ScopedRun implements RunContext {
   gate(name: string, options: GateOptions = {}): Promise<Verdict> {
     return unwatched(async () => {
       const dueAt = this.#dueAt(options.timeout);
+      const prompt = options.prompt === undefined ? {} : { prompt: promptOf(name, options.prompt) };
       const begun = this.#begin(name);
-      const prompt = options.prompt === undefined ? {} : { prompt: String(options.prompt) };
       this.#execution.issue({ type: "GateOpened", ...begun, ...prompt, ...dueAt });
       return this.#execution.pend<Verdict>(begun.operation, this.#scope);
     });
@@ -305,6 +305,7 @@ export class ScopedRun implements RunContext {
         "InvalidOptions",
         `Expected ${kind} ${JSON.stringify(name)} to have branches, each a function of run, got ${keys.length === 0 ? "none" : "something else"}.`,
       );
+    checkBranches(name, keys);
     const begun = this.#begin(name);
     this.#execution.issue({ type: "BranchesStarted", ...begun, kind, branches: keys });
     this.#execution.openFork(begun.operation);
@@ -359,6 +360,24 @@ export class ScopedRun implements RunContext {
       "base64url",
     ).toString("hex");
   }
+}
+
+function checkBranches(name: string, keys: readonly string[]): void {
+  for (const key of keys) checkName(key, `a branch's name in ${JSON.stringify(name)}`);
+  if (keys.length > BRANCHES_MAX)
+    throw new StepfoldError(
+      "InvalidOptions",
+      `Expected ${JSON.stringify(name)} to have at most ${BRANCHES_MAX} branches, got ${keys.length}. Let run.map do the same over many items.`,
+    );
+}
+
+function promptOf(name: string, given: unknown): string {
+  const prompt = String(given);
+  if (prompt.length <= PROMPT_LENGTH_MAX) return prompt;
+  throw new StepfoldError(
+    "InvalidOptions",
+    `Expected the prompt of gate ${JSON.stringify(name)} to be at most ${PROMPT_LENGTH_MAX} characters, got ${prompt.length}. Keep what is long elsewhere, and name it in the prompt.`,
+  );
 }
 
 /** An operation that fails while nobody waits for it yet is no unhandled rejection: it can be awaited later. */

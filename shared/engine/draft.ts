@@ -49,7 +49,7 @@ export class Draft {
     openEntry(run.state, { sequence: run.state.sequence + 1, at: this.#at });
   }
 
-  push(event: RunEvent, bytes = 100): void {
+  push(event: RunEvent, bytes = bytesOf(event)): void {
     this.#savepoint.note(event);
     applyEvent(this.#run.state, event, this.seen);
     this.events.push(event);
@@ -129,3 +129,7 @@ export function usageOfEnd(events: readonly RunEvent[]): Usage {
   );
   return { ...noUsage(), writeUnits: entry + 2 };
 }
+
+/** About what an event takes that has no payload: errors may be long. */
+const bytesOf = (event: RunEvent): number =>
+  "error" in event && event.error !== undefined ? 100 + JSON.stringify(event.error).length : 100;

@@ -774,10 +774,12 @@ function bytesOf(command: Command): number {
         : command.type === "RunCompleted" || command.type === "ItemSettled"
           ? command.output
           : undefined;
-  return 120 + jsonBytes(payload);
+  const error = "error" in command ? JSON.stringify(command.error ?? "").length : 0;
+  const prompt = command.type === "GateOpened" ? (command.prompt?.length ?? 0) : 0;
+  return 120 + error + prompt + jsonBytes(payload);
 }
 
-const jsonBytes = (payload: Payload | undefined): number =>
-  payload !== undefined && "v" in payload && typeof payload.v === "object"
-    ? JSON.stringify(payload.v).length
-    : 40;
+function jsonBytes(payload: Payload | undefined): number {
+  if (payload === undefined || !("v" in payload)) return 40;
+  return typeof payload.v === "string" ? 40 + payload.v.length : JSON.stringify(payload.v).length;
+}

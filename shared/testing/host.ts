@@ -233,10 +233,12 @@ export class TestHost {
     return operationsOf(this.ports, runId);
   }
 
-  /** What the run answered. Lets its failed steps be attempted again, which takes virtual time. Throws its error as
-   * `OperationError`, or `RunNotFinished`, which says what it waits for. */
+  /** What the run answered, or the last one of those that it continued as. Lets its failed steps be attempted again,
+   * which takes virtual time. Throws its error as `OperationError`, or `RunNotFinished`, which says what it waits
+   * for. */
   async result<O>(runId: RunId<O>): Promise<O> {
-    const run = await this.#retried(runId);
+    let run = await this.#retried(runId);
+    while (run.continuedTo !== undefined) run = await this.#retried(run.continuedTo);
     switch (run.status) {
       case "completed":
         return run.output as O;

@@ -144,6 +144,19 @@ describe("steps that fail or hang", () => {
   });
 });
 
+test("a result is that of the last run of those that a run continued as", async () => {
+  const countdown = workflow("countdown", async (run, left: number): Promise<string> => {
+    await run.sleep("tick", "1h");
+    return left === 0 ? "go" : run.continueAsNew(left - 1);
+  });
+  const host = testHost({ workflows: { countdown } });
+  const runId = await host.start(countdown, 2);
+  await host.skip("2h");
+  await expect(host.result(runId)).rejects.toMatchObject({ code: "RunNotFinished" });
+  await host.skip("1h");
+  expect(await host.result(runId)).toBe("go");
+});
+
 describe("processes that die", () => {
   test("a crash in the midst of a step loses its result: it is done again, under the same key", async () => {
     const keys: string[] = [];
