@@ -9,8 +9,9 @@ import { checkName } from "../core/ids.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import { redrivePoint } from "../core/redrive.ts";
 import { type RunState, statusOf } from "../core/state.ts";
+import { payloadFor } from "./drivers/payloads.ts";
 import { signalMessage } from "./intake.ts";
-import { loadRun, payloadOf } from "./load.ts";
+import { payloadOf } from "./load.ts";
 import { appendOutside, current, refuseFinished, runNotFound } from "./outside.ts";
 import { notWaiting, refuseCancelRequested, refuseStale } from "./refusals.ts";
 import { type Conditions, isRepeated } from "./requests.ts";
@@ -185,10 +186,8 @@ export async function patchState(
   runId: string,
   request: { patch: JsonObject; step?: string; ifMatch?: number },
 ): Promise<RunState> {
-  const run = await loadRun(engine, runId, { consistent: true });
-  if (run === undefined) throw runNotFound(runId);
   const requestId = engine.clock.id();
-  const patch = await payloadOf(engine, run.header, request.patch, JSON.stringify(request.patch));
+  const patch = (await payloadFor(engine, runId, request.patch))!;
   return appendOutside(engine, runId, (state) => {
     refuseFinished(state);
     if (isDriven(state.created)) refuseCancelRequested(state);

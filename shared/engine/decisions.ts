@@ -45,12 +45,13 @@ export async function decideGate(
   return state.operations.get(decided!)!;
 }
 
-/** The gate of that operation id, or of that name: the one that waits now, or else the last one. */
+/** The gate of that name, the one that waits now or else the last one; or the one of that operation id. Names go
+ * first: who names a gate knows nothing of the ids that others have. */
 export function gateOf(state: RunState, gate: string): Operation | undefined {
-  const byId = state.operations.get(gate);
-  if (byId?.kind === "gate") return byId;
   const named = [...state.operations.values()].filter(({ kind, name }) => kind === "gate" && name === gate);
-  return named.find(({ id }) => state.open.has(id)) ?? named.at(-1);
+  if (named.length > 0) return named.find(({ id }) => state.open.has(id)) ?? named.at(-1);
+  const byId = state.operations.get(gate);
+  return byId?.kind === "gate" ? byId : undefined;
 }
 
 function refuseOtherDecision(runId: string, { id, name, decision }: Operation, given: Decision): void {

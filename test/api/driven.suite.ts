@@ -366,6 +366,18 @@ function gates(open: Open): void {
     expect(await run("POST", `${gate}/reject`)).toMatchObject(problem(409, "AlreadyDecided"));
   });
 
+  test("a gate's name is its own, though another gate has it as its id", async () => {
+    const { run } = await begun(open, "managed");
+    const second = (await run("POST", "/gates", { body: { name: "g2" } })).body.id;
+    const first = (await run("POST", "/gates", { body: { name: "g1" } })).body.id;
+    expect([second, first]).toEqual(["g1", "g2"]);
+    expect((await run("POST", "/gates/g1/approve")).body).toMatchObject({ id: first, name: "g1" });
+    expect((await run("GET", "/gates/g1")).body).toMatchObject({ state: "approved" });
+    expect((await run("GET", "/gates/g2")).body).toEqual({ state: "pending" });
+    expect((await run("POST", "/gates/g1/approve")).body).toMatchObject({ id: first });
+    expect((await run("POST", "/gates/g2/reject")).body).toMatchObject({ id: second, name: "g2" });
+  });
+
   test("a gate is opened once with a key, and refused where it cannot be", async () => {
     const { run, ask } = await begun(open, "managed");
     const asked = { body: { name: "ship" }, headers: key("k") };

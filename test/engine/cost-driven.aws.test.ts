@@ -107,6 +107,14 @@ test("a mirrored run: one unit an observation, and none for one that is known", 
   expect((await costOf("PUT", "/mirrored/observations/o", report)).writes).toBe(0);
 });
 
+test("a patch of the state reads no more of a long journal than of a short one", async () => {
+  await costOf("POST", "", { workflow: "w", driver: "managed", runId: "patched" });
+  await costOf("PATCH", "/patched/state", { n: 0 });
+  const short = await costOf("PATCH", "/patched/state", { n: 1 });
+  for (let n = 2; n < 150; n++) await costOf("PATCH", "/patched/state", { n });
+  expect(await costOf("PATCH", "/patched/state", { n: 150 })).toEqual(short);
+});
+
 test("whether a run was asked to end is one read of one unit, however long its journal is", async () => {
   await costOf("POST", "", { workflow: "w", driver: "managed", runId: "long" });
   for (let index = 0; index < 60; index++) await costOf("POST", "/long/continue", { patch: { index } });
