@@ -34,6 +34,8 @@ export const MESSAGES_PER_BATCH_MAX = 10;
 export const SCHEDULE_NAME_LENGTH_MAX = 64;
 /** EventBridge Scheduler fires within the minute: schedules aim this much early, the rest is a message's delay. */
 export const SCHEDULE_EARLY_MS = 60_000;
+/** Times of one schedule that may stand in line behind a run, each a run of the engine's own. */
+export const SCHEDULE_LINE_MAX = 20;
 export const NAME_LENGTH_MAX = 128;
 /** Branches of one fork: their names lie in one event. */
 export const BRANCHES_MAX = 1_000;

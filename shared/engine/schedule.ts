@@ -7,18 +7,21 @@
  *    last time decided, and the run that it last decided to start. The start follows the write, and whoever comes
  *    next makes it good if its decider died between the two. So two runs never overlap, whatever comes twice, late
  *    or at once.
- * 3. `skip` drops a time while that run is unfinished. `queue` lets one time wait for its end, and drops further
- *    ones while one waits: a run of the engine's own (`turn.ts`) waits, and starts it then.
- * 4. A run that continues as another is finished when the last of them is.
+ * 3. `skip` drops a time while that run is unfinished. `queue` puts it in line: a run of the engine's own (`turn.ts`)
+ *    waits for all that is before it, and starts it then. The line is bounded; a time that finds it full is dropped.
+ * 4. A turn that was cancelled gives its place up, and nobody's else: who stood behind it still waits for who stands
+ *    before it.
+ * 5. A run that continues as another is finished when the last of them is.
  */
 import { PortError, StepfoldError, toRunError } from "../core/errors.ts";
 import { runIdOfKey } from "../core/ids.ts";
 import type { Json } from "../core/json.ts";
+import { SCHEDULE_LINE_MAX } from "../core/limits.ts";
 import type { Engine } from "./settings.ts";
 import { type StartRequest, start } from "./start.ts";
-import { isUnfinished, TURN, type TurnInput } from "./turn.ts";
+import { overBefore, TURN, type TurnInput } from "./turn.ts";
 
-/** When the last run is not finished: start nothing, start once it is, or start all the same. */
+/** When an earlier run is not finished: start nothing, start once all of them are, or start all the same. */
 export type Overlap = "skip" | "queue" | "allow";
 
 /** One time of a schedule. */
@@ -40,9 +43,10 @@ interface Decided {
 /** The run that was last decided to start. */
 interface Current {
   runId: string;
-  /** The run that waits for the end of `after`, and starts it then. */
+  /** The run that waits for the end of all that is before it, and starts it then. */
   turnRunId?: string;
-  after?: string;
+  /** Turns and runs, the first in line first. */
+  after?: string[];
   /** How to start it; absent once that is done. */
   request?: StartRequest;
 }
@@ -79,22 +83,26 @@ async function decide(engine: Engine, firing: Firing, last: Decided | undefined)
   const request = requestOf(firing);
   const runId = request.runId!;
   const current = last?.current;
-  const before = current === undefined ? "over" : await found(engine, current);
-  if (before === "over") return { at, current: { runId, request } };
-  if (overlap === "queue" && before === "running") {
-    const after = current!.runId;
-    return { at, current: { runId, turnRunId: runIdOfKey(TURN, runId), after, request } };
-  }
-  tell(engine, firing, before === "running" ? "met an unfinished run" : "met one that waits its turn");
+  const line = current === undefined ? [] : await lineOf(engine, current);
+  if (line.length === 0) return { at, current: { runId, request } };
+  const isFull = line.length >= LINE_PLACES * SCHEDULE_LINE_MAX;
+  if (overlap === "queue" && !isFull)
+    return { at, current: { runId, turnRunId: runIdOfKey(TURN, runId), after: line, request } };
+  tell(engine, firing, overlap === "queue" ? "met a line that is full" : "met an unfinished run");
   const { request: _started, ...kept } = current!;
   return { at, current: kept };
 }
 
-/** What has become of the run that was decided on: it is started first, if nobody has come to do so. */
-async function found(engine: Engine, current: Current): Promise<"over" | "running" | "waiting"> {
-  if (current.request !== undefined && !(await begun(engine, current))) return "over";
-  if (current.turnRunId !== undefined && (await isUnfinished(engine, current.turnRunId))) return "waiting";
-  return (await isUnfinished(engine, current.runId)) ? "running" : "over";
+/** Each time in line has a turn and a run. */
+const LINE_PLACES = 2;
+
+/** What is not over yet, in its order; the last that was decided on is started first, if nobody has come to do so. */
+async function lineOf(engine: Engine, current: Current): Promise<string[]> {
+  const { after = [], turnRunId, runId, request } = current;
+  const isThere = request === undefined || (await begun(engine, current));
+  const own = turnRunId === undefined ? [runId] : [turnRunId, runId];
+  const line = [...after, ...(isThere ? own : [])];
+  return line.slice(await overBefore(engine, line));
 }
 
 /** False if it is refused for good, and so never was. */

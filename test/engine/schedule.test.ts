@@ -1,5 +1,7 @@
 /** Recurring schedules: what each time comes to, under each overlap policy, whatever comes twice, late or at once. */
 import { describe, expect, test } from "vitest";
+import { runIdOfKey } from "../../shared/core/ids.ts";
+import { SCHEDULE_LINE_MAX } from "../../shared/core/limits.ts";
 import { workflow } from "../../shared/core/workflow.ts";
 import { type Firing, fire, type Overlap } from "../../shared/engine/schedule.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
@@ -143,20 +145,54 @@ describe("skip", () => {
 });
 
 describe("queue", () => {
-  test("one time waits for the run's end, and further ones start nothing", async () => {
+  test("each time starts once those before it are over, in their order and one at a time", async () => {
+    const { fireAt, runs, unfinished, endAll, host, firing } = aSchedule("queue");
+    for (const minute of [0, 1, 2, 3]) await fireAt(minute);
+    await host.skip("1h");
+    for (const count of [1, 2, 3, 4]) {
+      expect(await runs()).toHaveLength(count);
+      expect(await unfinished()).toHaveLength(1);
+      await endAll();
+      await host.skip("1h");
+    }
+    expect(await unfinished()).toEqual([]);
+    await fireAt(4);
+    expect(await unfinished()).toHaveLength(1);
+    const idAt = (minute: number) =>
+      runIdOfKey("report", `schedule/nightly ${new Date(firing(minute).at).toISOString()}`);
+    expect(await runs()).toEqual([0, 1, 2, 3, 4].map(idAt));
+  });
+
+  test("a time that was cancelled in line lets nobody pass who has to wait", async () => {
     const { fireAt, runs, unfinished, endAll, host } = aSchedule("queue");
     await fireAt(0);
-    for (const minute of [1, 2, 3]) await fireAt(minute);
+    await fireAt(1);
+    await fireAt(2);
+    await host.skip("1m");
+    const turns = async () => {
+      const all = { order: "asc", limit: 100, workflow: "stepfold.turn" } as const;
+      return (await host.ports.journal.list(all)).headers.map(({ runId }) => runId);
+    };
+    for (const runId of await turns()) await host.cancel(runId);
+    await fireAt(3);
     await host.skip("1h");
     expect(await runs()).toHaveLength(1);
     await endAll();
-    await host.skip("10m");
-    expect(await runs()).toHaveLength(2);
-    await fireAt(4);
-    await endAll();
     await host.skip("1h");
-    expect(await runs()).toHaveLength(3);
+    expect(await runs()).toHaveLength(2);
     expect(await unfinished()).toHaveLength(1);
+  });
+
+  test("a line that is full takes no more, and empties all the same", async () => {
+    const { fireAt, runs, endAll, host } = aSchedule("queue");
+    for (let minute = 0; minute < SCHEDULE_LINE_MAX + 10; minute++) await fireAt(minute);
+    for (let ended = 0; ended < SCHEDULE_LINE_MAX + 10; ended++) {
+      await endAll();
+      await host.skip("10m");
+    }
+    const count = (await runs()).length;
+    expect(count).toBeGreaterThanOrEqual(SCHEDULE_LINE_MAX);
+    expect(count).toBeLessThanOrEqual(SCHEDULE_LINE_MAX + 1);
   });
 
   test("it waits for days with a journal that does not grow without bounds", async () => {
