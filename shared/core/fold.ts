@@ -63,6 +63,7 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     at: entry.at,
     generation: 0,
     progressed: false,
+    owned: 0,
     operations: new Map(),
     open: new Map(),
     timed: new Map(),
@@ -142,7 +143,9 @@ export function closeEntry(state: RunState, entry: Entry): void {
     state.usage.schedules += usage.schedules;
   }
   // An owner's entry beyond its claim is progress (J11). The claim's own entry is not.
-  if (entry.sequence > state.generation && isOwners(entry)) state.progressed = true;
+  if (!isOwners(entry)) return;
+  state.owned = entry.sequence;
+  if (entry.sequence > state.generation) state.progressed = true;
 }
 
 const OUTSIDE = new Set<string>([
@@ -302,6 +305,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
         throw illegal(state, event.type, `as attempt ${event.attempt} after ${step.attempts}`);
       step.status = step.kind === "callback" ? "waiting" : "running";
       step.attempts = event.attempt;
+      step.attemptIn = state.sequence;
       step.nextAttemptAt = undefined;
       if (dueAtOf(step) === Number.POSITIVE_INFINITY) state.timed.delete(step.id);
       if (step.kind === "turn") beginTurn(state, step, state.at);
@@ -423,6 +427,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
 
     case "StepStarted": {
       const step = open(state, event, "step", "running");
+      step.attemptIn = state.sequence;
       if (event.compensable) step.compensable = true;
       if (event.skipped) step.skipped = true;
       if (state.kept.get(step.id)?.name !== step.name) state.kept.delete(step.id);
@@ -479,6 +484,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       const { childRunId } = event;
       const undo = open(state, event, "compensation", childRunId === undefined ? "running" : "waiting");
       undo.of = event.of;
+      undo.attemptIn = state.sequence;
       if (childRunId !== undefined) {
         undo.childRunId = childRunId;
         addEffect(state, { id: `undo:${undo.id}:${state.redrives}`, kind: "undoNode", operation: undo.id });

@@ -61,6 +61,8 @@ export interface Operation {
   status: OperationStatus;
   /** Attempts begun; 1 for what is not a step. */
   attempts: number;
+  /** The entry that began a step's present attempt. */
+  attemptIn?: number;
   startedAt: number;
   finishedAt?: number;
   /** A step between two attempts. */
@@ -153,6 +155,8 @@ export interface RunState {
   lease?: { owner: string; until: number };
   /** The owner has written something since its claim (J11). */
   progressed: boolean;
+  /** The last entry of an owner's. */
+  owned: number;
   startedAt?: number;
   operations: Map<string, Operation>;
   /** Operations that are not settled, in order of start. */

@@ -71,6 +71,8 @@ export class Leg {
   #draft: Draft | undefined;
   #generation: number | undefined;
   #handover = false;
+  /** The owner before died, and had got on with the run. */
+  #tookOver = false;
   /** Effects that were owed at the claim: whoever does them again notes that they are done. */
   #repeated: string[] = [];
   /** A pause keeps attempts from beginning. */
@@ -217,7 +219,8 @@ export class Leg {
     const { state } = this.#run;
     const { owner, codeHash } = this.#engine.settings;
     const interrupted = state.phase === "leased" ? runningSteps(this.#run) : [];
-    const isPoison = !state.progressed;
+    const { progressed, owned } = state;
+    this.#tookOver = progressed;
     this.#repeated = [...state.effects.keys()].filter((id) => !this.#run.effectsDone.has(id));
     const draft = this.#open();
     draft.push({
@@ -233,7 +236,9 @@ export class Leg {
     if (stalled !== undefined) return this.#stall(stalled);
     if (this.#execution === undefined) return this.#endUnstarted();
     if (!this.#execution.started) await this.#execution.start(draft.seen);
-    for (const { id } of interrupted) {
+    for (const { id, kind, attemptIn } of interrupted) {
+      // Nothing of the owner's has come since its attempt began: it may be what ends the process (J11).
+      const isPoison = !progressed || (kind !== "turn" && attemptIn === owned);
       const isCrashed = isPoison || this.#execution.steps.get(id)?.atMostOnce;
       // The end of one may have cancelled another.
       if (!isCrashed || !this.#run.state.open.has(id)) continue;
@@ -592,7 +597,8 @@ export class Leg {
   }
 
   #delayAfter({ code }: RunError, delayMs: number): number {
-    return code === "LegCrashed" && this.#engine.settings.retriesCrashedAtOnce ? 0 : delayMs;
+    const isAtOnce = this.#tookOver || this.#engine.settings.retriesCrashedAtOnce;
+    return code === "LegCrashed" && isAtOnce ? 0 : delayMs;
   }
 
   /** Whether a step's attempt fits into what is left of the leg; if not, the leg hands over (J11). */
