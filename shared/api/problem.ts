@@ -25,6 +25,7 @@ const codesByStatus: Record<number, readonly string[]> = {
     "CancelRequested",
     "WrongDriver",
     "NotRedrivable",
+    "DefinitionMismatch",
     "WriteConflict",
   ],
   410: ["TokenExpired"],

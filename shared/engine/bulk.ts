@@ -74,6 +74,7 @@ const REFUSALS = new Set([
   "RunFinished",
   "RunNotFound",
   "NotRedrivable",
+  "DefinitionMismatch",
   "CancelRequested",
   "WrongDriver",
   "LeaseHeld",

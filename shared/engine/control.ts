@@ -13,7 +13,7 @@ import { payloadFor } from "./drivers/payloads.ts";
 import { signalMessage } from "./intake.ts";
 import { payloadOf } from "./load.ts";
 import { appendOutside, current, refuseFinished, runNotFound } from "./outside.ts";
-import { notWaiting, refuseCancelRequested, refuseStale } from "./refusals.ts";
+import { notWaiting, refuseCancelRequested, refuseOtherDefinition, refuseStale } from "./refusals.ts";
 import { type Conditions, isRepeated } from "./requests.ts";
 import type { Engine } from "./settings.ts";
 import { ensureSuccessor } from "./start.ts";
@@ -129,6 +129,7 @@ function controlled(
     if (isRepeated(runId, state.requests, requestId))
       return { events: [], wake: requestWake(state, requestId) };
     refuseFinished(state);
+    if (type === "ResumeRequested" && state.pause !== undefined) refuseOtherDefinition(engine, state);
     refuseStale(state, ifMatch);
     // One with a key is recorded also where it changes nothing, so that its repeat is known.
     if (request.requestId === undefined && !changes(state)) return { events: [], wake: undefined };
@@ -151,6 +152,7 @@ export async function redrive(
   if (run === undefined) throw runNotFound(runId);
   engine.known.keep(runId, run);
   if (run.state.stalled !== undefined && run.state.finished === undefined) {
+    refuseOtherDefinition(engine, run.state);
     refuseStale(run.state, ifMatch);
     await sendWake(engine, wakeOf(run.header, { retryStalled: true }));
     return run.state;
@@ -159,6 +161,7 @@ export async function redrive(
     if (isRepeated(runId, present.requests, requestId))
       return { events: [], wake: present.finished === undefined ? `redrive:${requestId}` : undefined };
     refuseNotRedrivable(present);
+    refuseOtherDefinition(engine, present);
     refuseStale(present, ifMatch);
     const events: OutsideEvent[] = [{ type: "RunRedriven", requestId, from, ...redrivePoint(present, from) }];
     return { events, wake: `redrive:${requestId}`, changesStatus: true };

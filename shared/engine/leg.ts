@@ -50,6 +50,7 @@ import { Draft } from "./draft.ts";
 import { performAll } from "./effects.ts";
 import { hydrateFrom, newExecution } from "./executions.ts";
 import { catchUp, externalized, loadRun, payloadOf, readPayload } from "./load.ts";
+import { otherDefinition } from "./refusals.ts";
 import { answeredTurn, asker, unansweredTurn } from "./remote.ts";
 import { letGo, type Resident, settledBy } from "./residents.ts";
 import type { Engine } from "./settings.ts";
@@ -180,8 +181,11 @@ export class Leg {
         name: "WorkflowNotFound",
         message: `This code has no workflow ${JSON.stringify(workflow)} of version ${version}. Put it back, or let the run go on elsewhere.`,
       };
-    const mismatch = otherDefinition(state.created.definitionHash, definition.definitionHash);
-    if (mismatch !== undefined) return mismatch;
+    const other = otherDefinition(state.created.definitionHash, definition.definitionHash);
+    if (other !== undefined) {
+      const { message, ...data } = other;
+      return { code: "DefinitionMismatch", name: "DefinitionMismatch", message, data };
+    }
     if (endsUnstarted(this.#run)) return undefined;
     try {
       await this.#replay(
@@ -734,17 +738,6 @@ const BEGINS = new Set<RunEvent["type"]>([
   "CallbackCreated",
   "CompensationStarted",
 ]);
-
-/** A declared flow goes on only as the flow that it was started as. */
-function otherDefinition(recorded: string | undefined, found: string | undefined): RunError | undefined {
-  if (recorded === undefined || recorded === found) return undefined;
-  return {
-    code: "DefinitionMismatch",
-    name: "DefinitionMismatch",
-    message: `The run was started under the definition ${recorded}, this code has ${found ?? "none"}. Put the old definition back, or give the new one another version.`,
-    data: { recorded, found: found ?? "none" },
-  };
-}
 
 /** A run that is cancelled, or past its deadline, before its code was ever called, ends without calling it. */
 function endsUnstarted(run: Resident): boolean {

@@ -2,6 +2,7 @@
 import { StepfoldError } from "../core/errors.ts";
 import type { RunCreated } from "../core/events.ts";
 import type { RunState } from "../core/state.ts";
+import type { Engine } from "./settings.ts";
 
 export function refuseStale(state: RunState, ifMatch: number | undefined): void {
   if (ifMatch === undefined || ifMatch === state.sequence) return;
@@ -68,4 +69,24 @@ export function refuseLost(state: RunState, generation: number, now: number): vo
     `Expected the run ${state.runId} under generation ${generation}, got ${found}: take the lease again.`,
     { runId: state.runId, generation, present: present ?? null },
   );
+}
+
+/** Two hashes of a declared flow that differ, and what to do about it. */
+export function otherDefinition(
+  recorded: string | undefined,
+  found: string | undefined,
+): { recorded: string; found: string; message: string } | undefined {
+  if (recorded === undefined || recorded === found) return undefined;
+  const message = `The run was started under the definition ${recorded}, this code has ${found ?? "none"}. Put the old definition back, or give the new one another version.`;
+  return { recorded, found: found ?? "none", message };
+}
+
+/** A declared flow goes on only as the flow that it was started as. */
+export function refuseOtherDefinition({ registry }: Engine, { runId, created }: RunState): void {
+  const definition = registry.find(created.workflow, created.version);
+  if (definition === undefined) return;
+  const other = otherDefinition(created.definitionHash, definition.definitionHash);
+  if (other === undefined) return;
+  const { message, ...hashes } = other;
+  throw new StepfoldError("DefinitionMismatch", message, { runId, ...hashes });
 }

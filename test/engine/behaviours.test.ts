@@ -309,10 +309,17 @@ describe("declared flows", () => {
       code: "DefinitionMismatch",
       message: expect.stringMatching(new RegExp(`${old.definitionHash}.*${other.definitionHash}`)),
     });
+    const both = { recorded: old.definitionHash, found: other.definitionHash };
+    const refused = { code: "DefinitionMismatch", data: both };
+    await expect(host.redrive(runId)).rejects.toMatchObject(refused);
+    await host.pause(runId);
+    await expect(host.resume(runId)).rejects.toMatchObject(refused);
+    expect((await host.get(runId)).status).toBe("paused");
     const fresh = await host.start(other);
     await host.skip("1h");
     expect(await host.result(fresh)).toBe("b");
     host.deploy([old]);
+    await host.resume(runId);
     await host.skip("10m");
     expect(await host.result(runId)).toBe("a");
   });

@@ -141,7 +141,14 @@ const pausing = (verb: "pause" | "resume", summary: string, act: typeof pause): 
     operationId: `${verb}Run`,
     summary,
     body: schemas.requestBody,
-    problems: ["RunNotFound", "RunFinished", "IdempotencyConflict", "StaleRevision", "WriteConflict"],
+    problems: [
+      "RunNotFound",
+      "RunFinished",
+      ...(verb === "resume" ? ["DefinitionMismatch"] : []),
+      "IdempotencyConflict",
+      "StaleRevision",
+      "WriteConflict",
+    ],
     async handle(engine, request) {
       const runId = request.params.runId!;
       const state = await act(engine, runId, { ...request.body, ...conditionsOf(request, verb, runId) });
@@ -162,6 +169,7 @@ export const redriveRun = route<undefined, schemas.RedriveBody>({
     "RunNotFound",
     "OperationNotFound",
     "NotRedrivable",
+    "DefinitionMismatch",
     "IdempotencyConflict",
     "StaleRevision",
     "WriteConflict",
