@@ -157,6 +157,9 @@ class OutsideAppend {
 
   async follow({ changesStatus, wakeAt }: OutsideDecision): Promise<void> {
     if (this.#woken !== undefined) await wakeIfLate(this.#engine, this.#woken);
+    // It came before the append, and found nothing that was due.
+    if (wakeAt !== undefined && wakeAt <= this.#engine.clock.now())
+      await sendWake(this.#engine, wakeOf(this.#run.header, { at: wakeAt }));
     if (this.#isDriven) return followDriven(this.#engine, this.#run, wakeAt);
     return changesStatus ? show(this.#engine, this.#run) : hasten(this.#engine, this.#run);
   }

@@ -2,6 +2,8 @@
  * What must hold of every journal, checked as each entry is stored and each effect leaves. It sees the store behind
  * all processes, and knows which process does what; it trusts nothing that a process says.
  */
+
+import { isDriven } from "../../shared/core/driven.ts";
 import type { ChildFinished, Entry, RunEvent } from "../../shared/core/events.ts";
 import { applyEntry, fold } from "../../shared/core/fold.ts";
 import { idempotencyKeyOf } from "../../shared/core/ids.ts";
@@ -69,6 +71,8 @@ export class Checker {
   readonly #steps = new Map<string, { run: Watched; operation: string }>();
   /** Told of each event before it is folded. */
   readonly #onEvent: (run: Watched, event: RunEvent) => void;
+  /** Told of each entry of a managed or mirrored run, once it is folded. */
+  readonly #onDriven: (run: Watched, entry: Entry) => void;
   /** What attempts of steps have returned, as JSON. */
   readonly #returned = new Map<string, Set<string>>();
   readonly #announced = new Set<string>();
@@ -81,6 +85,7 @@ export class Checker {
     onDue: () => void;
     onGate: (runId: string, name: string) => void;
     onEvent: (run: Watched, event: RunEvent) => void;
+    onDriven: (run: Watched, entry: Entry) => void;
     /** The time by a process' own clock. */
     nowOf: (process: string) => number;
     retentionOf: (workflow: string) => number | undefined;
@@ -90,6 +95,7 @@ export class Checker {
     this.#onDue = options.onDue;
     this.#onGate = options.onGate;
     this.#onEvent = options.onEvent;
+    this.#onDriven = options.onDriven;
     this.#nowOf = options.nowOf;
     this.#retentionOf = options.retentionOf;
     this.#isPublished = options.isPublished;
@@ -116,9 +122,9 @@ export class Checker {
     const known = this.runs.get(runId);
     if (known !== undefined) this.violate("J1", runId, `It was created twice: ${known.key.inc}, then ${inc}`);
     const named = this.#namedEarly.get(runId) ?? new Set();
-    if (!named.has(`${inc} created`))
+    if (!isDriven(created) && !named.has(`${inc} created`))
       this.violate("J8", runId, "It was created, and no wake was sent before");
-    this.runs.set(runId, {
+    const watched: Watched = {
       key: { runId, inc },
       state: fold({ runId, inc }, [entry]),
       entries: [entry],
@@ -126,8 +132,10 @@ export class Checker {
       expiresAt: run.expiresAt,
       retentionMs: this.#retentionOf(created.workflow) ?? RETENTION_MS,
       named: new Set(),
-    });
+    };
+    this.runs.set(runId, watched);
     this.#onDue();
+    if (isDriven(created)) this.#onDriven(watched, entry);
   }
 
   /** A wake has been sent, whether or not it was lost since. */
@@ -162,8 +170,10 @@ export class Checker {
       this.violate("R3", key.runId, `Entry ${entry.sequence} is of ${entry.at}, before ${run.state.at}`);
     if (run.expiresAt <= process.now())
       this.violate("J7", key.runId, "It expired while it was still running");
-    if (isOutside) this.#outside(run, entry);
-    else this.#owners(process, run, entry);
+    // No leg comes for a driven run: it is nobody's, and only what changes its status sends a wake.
+    const isOf = isDriven(run.state.created) ? "driven" : isOutside ? "outside" : "owner";
+    if (isOf === "outside") this.#outside(run, entry);
+    if (isOf === "owner") this.#owners(process, run, entry);
     this.#isNew(run, entry);
     const before = run.state.phase;
     try {
@@ -173,6 +183,7 @@ export class Checker {
       return this.violate("legality", key.runId, String(error));
     }
     run.entries.push(entry);
+    if (isOf === "driven") this.#onDriven(run, entry);
     if (before !== "finished" && run.state.finished !== undefined) this.#keptLongEnough(run);
   }
 

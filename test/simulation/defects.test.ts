@@ -125,6 +125,30 @@ describe.each<[string, Planted]>([
     "asking a runner again for what is stored",
     { defects: planted.asksAgain, only: ["distant"], found: /J5/ },
   ],
+  [
+    "an outside writer that goes behind whoever was first, undecided",
+    {
+      defects: planted.overtakes,
+      only: ["managed"],
+      found: /update is lost|before its own/,
+    },
+  ],
+  [
+    "a report that is answered and not stored",
+    { defects: planted.forgetsReports, only: ["managed"], found: /it is not stored/ },
+  ],
+  [
+    "a report that is stored twice",
+    { defects: planted.doublesReports, only: ["mirrored", "managed"], found: /and again as/ },
+  ],
+  [
+    "a worker that is refused, and has written",
+    { defects: planted.refusesInVain, only: ["managed"], found: /was refused/ },
+  ],
+  [
+    "a lease that is never over",
+    { defects: planted.neverExpires, only: ["managed"], found: /its lease was over|nobody else holds/ },
+  ],
   ["acting before the entry that decides it", { defects: planted.actsFirst, only: ["family"], found: /J5/ }],
   [
     "leaving the due index before the effects are done",

@@ -3,6 +3,7 @@
  * would do, made by what stands between it and its ports.
  */
 import type { PortsBehind } from "../../shared/adapters/simulated/index.ts";
+import { StepfoldError } from "../../shared/core/errors.ts";
 import type { Entry, RunEvent } from "../../shared/core/events.ts";
 import { isOwners } from "../../shared/core/fold.ts";
 import { CLOCK_SKEW_MS } from "../../shared/core/limits.ts";
@@ -102,6 +103,55 @@ export const ignoresClaims: Defects = {
         result = await ports.journal.append(key, behind(entry, result.winner), expiresAt);
       return result;
     }),
+};
+
+/** An outside writer that loses a race goes behind the winner, without deciding again. */
+export const overtakes: Defects = {
+  ports: (ports) =>
+    appending(ports, async (key, entry, expiresAt) => {
+      let result = await ports.journal.append(key, entry, expiresAt);
+      const isTold = entry.usage !== undefined && entry.events[0]?.type !== "LeaseGranted";
+      while (!result.stored && !result.own && isTold)
+        result = await ports.journal.append(key, behind(entry, result.winner), expiresAt);
+      return result;
+    }),
+};
+
+/** What is asked of a driven run is answered, and not stored, or stored twice. */
+const told = (times: 0 | 2): Defects => ({
+  ports: (ports) =>
+    appending(ports, async (key, entry, expiresAt) => {
+      const isTold = entry.events.some(({ type }) => type === "Continued" || type === "StepUpdated");
+      if (isTold && times === 0) return { stored: true };
+      const result = await ports.journal.append(key, entry, expiresAt);
+      if (isTold && result.stored) {
+        const { sequence, nonce } = entry;
+        await ports.journal.append(key, { ...entry, sequence: sequence + 1, nonce: `${nonce}2` }, expiresAt);
+      }
+      return result;
+    }),
+});
+export const forgetsReports = told(0);
+export const doublesReports = told(2);
+
+/** Refused, and written all the same. */
+export const refusesInVain: Defects = {
+  ports: (ports) =>
+    appending(ports, async (key, entry, expiresAt) => {
+      const result = await ports.journal.append(key, entry, expiresAt);
+      if (result.stored && entry.events.some(({ type }) => type === "StepReported"))
+        throw new StepfoldError("LeaseLost", "Its lease is over.");
+      return result;
+    }),
+};
+
+/** A worker's clock stands still: no lease is ever over for it. */
+export const neverExpires: Defects = {
+  ports: (ports, process) => {
+    if (!process.name.startsWith("api")) return ports;
+    const began = ports.clock.now();
+    return { ...ports, clock: bound(ports.clock, { now: () => began }) };
+  },
 };
 
 const behind = (entry: Entry, winner: Entry): Entry => ({

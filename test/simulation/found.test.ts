@@ -2,8 +2,11 @@
 import { describe, expect, it } from "vitest";
 import { memoryPorts } from "../../shared/adapters/memory/index.ts";
 import { workflow } from "../../shared/core/workflow.ts";
+import { advance } from "../../shared/engine/advance.ts";
 import { start } from "../../shared/engine/control.ts";
+import { openGate } from "../../shared/engine/drivers/gates.ts";
 import { receiveSignals } from "../../shared/engine/intake.ts";
+import { current } from "../../shared/engine/outside.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
 import { parseWake } from "../../shared/engine/wake.ts";
 import { testHost } from "../../shared/testing/index.ts";
@@ -12,12 +15,12 @@ import { calm, type PlannedFault, type Profile } from "./plan.ts";
 import { World } from "./world.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
+const SETTINGS = { owner: "one", codeHash: "code" };
 const waits = workflow("waits", (run) => run.waitForSignal("go"));
 
 function anEngine(): Engine & { ports: ReturnType<typeof memoryPorts> } {
   const ports = memoryPorts();
-  const settings = { owner: "one", codeHash: "code" };
-  return { ...createEngine(ports, { workflows: [waits], log: silent, settings }), ports };
+  return { ...createEngine(ports, { workflows: [waits], log: silent, settings: SETTINGS }), ports };
 }
 
 const message = (runId: string, signalId: string) => ({
@@ -43,6 +46,32 @@ describe("found", () => {
     await receiveSignals(engine, [message("run", "new"), message("run", "old")]);
     const wakes = engine.ports.queue.pending("work").map(({ body }) => parseWake(body)?.event);
     expect(wakes).toEqual(["created", "signal:old", "signal:new"]);
+  });
+
+  it("a gate whose append took longer than its time-out waited for the sweep", async () => {
+    const engine = anEngine();
+    const { journal, clock, queue } = engine.ports;
+    const worker = createEngine(engine.ports, { workflows: [], log: silent, settings: SETTINGS });
+    await start(engine, { workflow: "any", driver: "managed", runId: "run" });
+    const { append } = journal;
+    journal.append = async (...entry) => {
+      await clock.sleep(2_000);
+      await wakes();
+      return append.apply(journal, entry);
+    };
+    const wakes = async () => {
+      for (const { body, receipt } of await queue.receive("work", { max: 10, waitMs: 0 })) {
+        await advance(worker, body);
+        await queue.acknowledge("work", [receipt]);
+      }
+    };
+    const opened = openGate(engine, "run", { name: "go", timeoutMs: 1_000 });
+    await clock.advance(10_000);
+    const { gate } = await opened;
+    journal.append = append;
+    await wakes();
+    const state = (await current(engine, "run"))!.state;
+    expect(state.operations.get(gate.id)).toMatchObject({ status: "failed" });
   });
 
   it("what was taken one by one was never offered again", async () => {

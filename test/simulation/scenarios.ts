@@ -1,6 +1,7 @@
 /** What people and programs do to runs while faults rain: each scenario starts runs and lets outside things happen. */
 import type { Json } from "../../shared/core/json.ts";
 import type { Client } from "./client.ts";
+import { drivenScenarios } from "./driven/actors.ts";
 import { exampleScenarios } from "./examples.ts";
 import { play } from "./generated/play.ts";
 import type { Program } from "./generated/program.ts";
@@ -220,6 +221,7 @@ export const scenarios: Record<string, Scenario> = {
   airTraffic,
   ...exampleScenarios,
   ...remoteScenarios,
+  ...drivenScenarios,
 };
 
 /** With programs, which are drawn from the seed. */

@@ -16,6 +16,7 @@ import { Checker, type Violation } from "./checker.ts";
 import { Client } from "./client.ts";
 import { Cover } from "./cover.ts";
 import { definitions } from "./definitions.ts";
+import { DrivenRuns } from "./driven/watch.ts";
 import { Endings } from "./ending.ts";
 import { forgetExamples } from "./examples.ts";
 import type { Disturbance } from "./generated/judge.ts";
@@ -80,6 +81,7 @@ export class World {
   readonly ledger = new Ledger();
   readonly attendants: Attendants;
   readonly remotes: Remotes;
+  readonly driven: DrivenRuns;
   readonly profile: Profile;
   readonly defects: Defects;
   /** Which process calls a step now, by its idempotency key. */
@@ -119,6 +121,7 @@ export class World {
       nowOf: (process) => this.memory.clock.now() + (this.#skews.get(process) ?? 0),
       onGate: (runId, name) => void this.attendants.opened(runId, name),
       onEvent: (run, event) => this.remotes.stored(run, event),
+      onDriven: (run, entry) => this.driven.stored(run, entry),
       isPublished: (runId, revision) =>
         this.memory.publisher.published.some(
           (change) => change.runId === runId && change.revision === revision,
@@ -131,6 +134,7 @@ export class World {
     if (profile.skewMs > 0) this.plan.note("skewedClocks");
     this.attendants = new Attendants(this);
     this.remotes = new Remotes(this, seed);
+    this.driven = new DrivenRuns(this);
     this.cover = new Cover(this.memory, this.checker, { isLossy, skewMs: profile.skewMs });
     for (let index = 0; index < WORKERS; index++) this.#spawn(this.#workers, "worker");
     for (let index = 0; index < APIS; index++) this.#spawn(this.#apis, "api");
