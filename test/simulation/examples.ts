@@ -161,6 +161,8 @@ export const exampleModels: Record<string, Model> = {
   catalogue: catalogueModel,
   "file-import": (ended) => {
     const isBad = (ended.input as { name: string }).name === "bad";
+    // With the others of a map that has failed.
+    if (ended.status === "cancelled") return isCancelled(ended);
     if (ended.status === "failed")
       return isBad || ended.error?.code === "LegCrashed" ? undefined : "It failed";
     return isBad ? "A bad file was imported" : undefined;
