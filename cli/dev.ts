@@ -4,6 +4,7 @@
  * It ends with exit code 0 on SIGTERM and SIGINT. Code of users that fails outside of a run (an unhandled rejection,
  * a throwing timer) is logged and ends nothing.
  */
+import { flushCompileCache } from "node:module";
 import { settingsFrom } from "../functions/environment.ts";
 import { StepfoldError, toRunError } from "../shared/core/errors.ts";
 import { createEngine } from "../shared/engine/settings.ts";
@@ -47,6 +48,8 @@ export async function dev(entryPath: string | undefined, options: DevOptions): P
   const host = await startHost({ engine, port, receivers, isAlone });
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => void end(host, backend));
   say(`listening on ${host.url}`);
+  // Here, because who is killed does not get to it later.
+  flushCompileCache();
 }
 
 /** TypeScript without a build, and SQLite, are Node's own from this version on. */
