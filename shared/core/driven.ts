@@ -16,8 +16,8 @@ export interface Driven {
   /** What requests with a key were given: leases, and the operations that they made. */
   granted: Map<string, { generation: number; until: number }>;
   answers: Map<string, string>;
-  /** By step, in order of their coming. */
-  items: Map<string, Item[]>;
+  /** By step and by their own id, in order of their coming. */
+  items: Map<string, Map<string, Item>>;
 }
 
 export interface Item {

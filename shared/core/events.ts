@@ -589,6 +589,11 @@ export interface Usage {
   schedules: number;
 }
 
+/** `reread` is, of an entry of a driven run, what a claim tells by its own: read units that a segment would have saved. */
+export interface EntryUsage extends Usage {
+  reread?: number;
+}
+
 /** One atomic write to a run's journal. */
 export interface Entry {
   /** The position in the journal: contiguous from 0. */
@@ -602,5 +607,5 @@ export interface Entry {
   /** Drawn by the writer, so that it knows its own entry again after a retry (J3). */
   nonce: string;
   events: RunEvent[];
-  usage?: Usage;
+  usage?: EntryUsage;
 }

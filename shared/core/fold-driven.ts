@@ -170,25 +170,21 @@ function reportedStep(state: RunState, { type, operation }: { type: string; oper
 }
 
 function addItems(state: RunState, event: ItemsAdded): void {
-  const { items } = drivenOf(state);
+  const { items, answers } = drivenOf(state);
   const { id } = reportedStep(state, event);
-  const added = event.items.map((item): Item => {
-    const { requestId } = event;
-    return { ...item, status: "pending", ...(requestId === undefined ? {} : { requestId }) };
-  });
-  items.set(id, [...(items.get(id) ?? []), ...added]);
-  if (event.requestId !== undefined) drivenOf(state).answers.set(event.requestId, id);
+  const { requestId } = event;
+  const known = items.get(id) ?? new Map<string, Item>();
+  items.set(id, known);
+  for (const item of event.items)
+    known.set(item.itemId, { ...item, status: "pending", ...(requestId === undefined ? {} : { requestId }) });
+  if (requestId !== undefined) answers.set(requestId, id);
 }
 
 function updateItems(state: RunState, event: ItemsUpdated): void {
   const { id } = reportedStep(state, event);
-  const byId = new Map(
-    drivenOf(state)
-      .items.get(id)
-      ?.map((item) => [item.itemId, item]),
-  );
+  const known = drivenOf(state).items.get(id);
   for (const { itemId, status, output, error, childRunId } of event.items) {
-    const item = byId.get(itemId);
+    const item = known?.get(itemId);
     if (item === undefined) throw illegal(state, event.type, `for ${itemId}, which is no item of ${id}`);
     if (item.status === "failed" && status !== "failed") item.error = undefined;
     assign(item, { status, output, error, childRunId });

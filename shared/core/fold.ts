@@ -141,6 +141,7 @@ export function closeEntry(state: RunState, entry: Entry): void {
     state.usage.readUnits += usage.readUnits;
     state.usage.queueRequests += usage.queueRequests;
     state.usage.schedules += usage.schedules;
+    state.reread += usage.reread ?? 0;
   }
   // An owner's entry beyond its claim is progress (J11). The claim's own entry is not.
   if (!isOwners(entry)) return;

@@ -107,7 +107,7 @@ export const RUNNER_LOST_MS_MAX = 5 * 60_000;
 export const RUNNER_RETRY_MS = 1_000;
 export const RUNNER_RETRY_MS_MAX = 20_000;
 /** The longest lease of an outside worker. */
-export const LEASE_MS_MAX = 86_400_000;
+export const LEASE_MS_MAX = 365 * 86_400_000;
 /** Items of a step that one request may add or change. */
 export const ITEMS_AT_ONCE_MAX = 1_000;
 /** However a poll backs off, it checks at least this often. */

@@ -62,6 +62,7 @@ async function load(
     more = page.more;
   }
   run.reread = Math.max(0, readUnitsOf(ports, runId) - before);
+  ports.known?.tell(runId, run.reread);
   return run;
 }
 

@@ -8,11 +8,11 @@
  *    that a lost wake costs minutes, not days (J6).
  * 4. Writers of one run in one process stand in line, so that they contend with those of other processes only.
  * 5. No leg comes for a driven run: its header follows here, and only what changes that sends a wake, a moment later,
- *    for whoever dies in between.
+ *    for whoever dies in between. Nor does it park: its journal is packed here, by the same account.
  */
 import { isDriven } from "../core/driven.ts";
 import { StepfoldError } from "../core/errors.ts";
-import type { Ending, Entry, GateOpened, GateTimedOut, OutsideEvent, Usage } from "../core/events.ts";
+import type { Ending, Entry, EntryUsage, GateOpened, GateTimedOut, OutsideEvent } from "../core/events.ts";
 import type { DrivenEvent } from "../core/events-driven.ts";
 import { EXPIRY_HORIZON_MS, RETENTION_MS } from "../core/limits.ts";
 import { type RunState, statusOf, wakeAtOf } from "../core/state.ts";
@@ -22,6 +22,7 @@ import { usageOfEnd } from "./draft.ts";
 import { followDriven } from "./drivers/header.ts";
 import { catchUp, include, loadRun } from "./load.ts";
 import type { Resident } from "./residents.ts";
+import { pack } from "./segments.ts";
 import type { Engine } from "./settings.ts";
 import { sendWake, type Wake, wakeFor, wakeIfLate, wakeOf } from "./wake.ts";
 
@@ -142,17 +143,19 @@ class OutsideAppend {
       return false;
     }
     include(this.#run, entry);
+    if (entry.usage?.reread !== undefined) this.#run.reread -= entry.usage.reread;
     this.#engine.residents.active.get(state.runId)?.poke();
     await announce(this.#engine, state, previous);
     return true;
   }
 
   /** What no leg will tell: all that the run took since its last entry. */
-  #used(events: OutsideAppended[]): Usage {
-    this.#usage = addUsage(this.#usage, this.#engine.meter.drain(this.#run.state.runId) ?? noUsage());
-    return events.some(({ type }) => ENDINGS.has(type))
-      ? addUsage(this.#usage, usageOfEnd(events))
-      : this.#usage;
+  #used(events: OutsideAppended[]): EntryUsage {
+    const { reread, state } = this.#run;
+    this.#usage = addUsage(this.#usage, this.#engine.meter.drain(state.runId) ?? noUsage());
+    const isEnd = events.some(({ type }) => ENDINGS.has(type));
+    const usage = isEnd ? addUsage(this.#usage, usageOfEnd(events)) : this.#usage;
+    return reread === 0 ? usage : { ...usage, reread };
   }
 
   async follow({ changesStatus, wakeAt }: OutsideDecision): Promise<void> {
@@ -160,7 +163,10 @@ class OutsideAppend {
     // It came before the append, and found nothing that was due.
     if (wakeAt !== undefined && wakeAt <= this.#engine.clock.now())
       await sendWake(this.#engine, wakeOf(this.#run.header, { at: wakeAt }));
-    if (this.#isDriven) return followDriven(this.#engine, this.#run, wakeAt);
+    if (this.#isDriven) {
+      await followDriven(this.#engine, this.#run, wakeAt);
+      return pack(this.#engine, this.#run);
+    }
     return changesStatus ? show(this.#engine, this.#run) : hasten(this.#engine, this.#run);
   }
 

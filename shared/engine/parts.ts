@@ -12,6 +12,7 @@ import type { Queue } from "../ports/queue.ts";
 import type { Registers } from "../ports/registers.ts";
 import type { Runners } from "../ports/runners.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
+import type { Residents } from "./residents.ts";
 
 /** The ports, and the meter that their adapters count on. */
 export interface Ports {
@@ -30,4 +31,6 @@ export interface Ports {
 export interface Reader extends Ports {
   pages?: { head: number; next: number };
   log?: Log;
+  /** Runs that this process keeps: they are told what further reads of them take. */
+  known?: Pick<Residents, "tell">;
 }

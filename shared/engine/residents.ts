@@ -20,7 +20,7 @@ export interface Resident {
   hasLetGo: boolean;
   /** How far the journal is packed. */
   packed: Packed;
-  /** Read units that it took to read what a segment could have held, and no claim has told yet. */
+  /** Read units that it took to read what a segment could have held, and no entry has told yet. */
   reread: number;
   /** Effects that this process knows to be done, and the journal may not. */
   effectsDone: Set<string>;
@@ -71,6 +71,12 @@ export class Residents {
     this.#events += events;
     while (this.#kept.size > this.#runsMax || this.#events > this.#eventsMax)
       this.evict(this.#kept.keys().next().value as string);
+  }
+
+  /** Another read of it took so many units that segments would have saved. */
+  tell(runId: string, reread: number): void {
+    const kept = this.#kept.get(runId);
+    if (kept !== undefined) kept.run.reread += reread;
   }
 
   evict(runId: string): void {

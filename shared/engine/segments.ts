@@ -6,7 +6,7 @@
  * 2. It holds entries, not their fold: a replay needs them anyway, and no data depends on one version of the engine.
  * 3. Segments are chained: each goes on where the one before ends, and none is written again. Entries that are read
  *    with the header in any case (the head) are never packed, so a short run has nothing to do with this.
- * 4. They are written at a park, once reading the entries at cold wakes has cost what packing them costs: all of a
+ * 4. They are written at a park, or with what a driven run is told, once reading the entries at cold wakes has cost what packing them costs: all of a
  *    run's segments never cost more than its reads did. Each claim tells what its process read (`reread`).
  */
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
@@ -71,20 +71,45 @@ export async function foldSegments(
 
 /** Packs what is not packed yet, if that pays off by now. Failing changes nothing but the next wake's cost. */
 export async function pack(engine: Engine, run: Resident): Promise<void> {
-  const { state, packed } = run;
-  const from = Math.max(packed.to + 1, (engine.pages ?? PAGES).head);
-  const spent = state.reread - packed.reread;
-  const leastUnits = Math.ceil(((state.sequence - from + 1) * PACKED_ENTRY_BYTES_MIN) / WRITE_UNIT_BYTES);
-  if (from > state.sequence || !paysOff(engine, spent, packed.tried * 1.25)) return;
-  if (!paysOff(engine, spent, inReadUnits(leastUnits))) return;
+  const { state } = run;
+  if (!isWorthTrying(engine, run)) return;
   try {
-    const to = await packFrom(engine, run, from, spent);
+    await takeInPacked(engine, run);
+    if (!isWorthTrying(engine, run)) return;
+    const { packed } = run;
+    const spent = state.reread - packed.reread;
+    const to = await packFrom(engine, run, firstToPack(engine, run), spent);
     run.packed = to === undefined ? { ...packed, tried: spent } : { to, reread: state.reread, tried: 0 };
   } catch (error) {
     engine.log.warn("The run's journal could not be packed; its next cold wake reads the entries.", {
       runId: state.runId,
       error: String(error),
     });
+  }
+}
+
+const firstToPack = (engine: Engine, { packed }: Resident): number =>
+  Math.max(packed.to + 1, (engine.pages ?? PAGES).head);
+
+/** Whether what the reads have cost may be what packing costs. */
+function isWorthTrying(engine: Engine, run: Resident): boolean {
+  const { state, packed } = run;
+  const from = firstToPack(engine, run);
+  const spent = state.reread - packed.reread;
+  const leastUnits = Math.ceil(((state.sequence - from + 1) * PACKED_ENTRY_BYTES_MIN) / WRITE_UNIT_BYTES);
+  if (from > state.sequence || !paysOff(engine, spent, packed.tried * 1.25)) return false;
+  return paysOff(engine, spent, inReadUnits(leastUnits));
+}
+
+/** What other processes have packed since this one read the run. The account up to now was theirs to settle. */
+async function takeInPacked(engine: Engine, run: Resident): Promise<void> {
+  for (let more = true; more; ) {
+    const page = await engine.journal.segments(run.header, run.packed.to);
+    for (const segment of page.segments) {
+      if (segment.from > firstToPack(engine, run) || unpacked(segment) === undefined) return;
+      run.packed = { to: segment.to, reread: run.state.reread, tried: 0 };
+    }
+    more = page.more && page.segments.length > 0;
   }
 }
 

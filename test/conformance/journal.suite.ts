@@ -177,7 +177,7 @@ function appending(test: Test): void {
       ]),
       generation: index,
       seen: port.clock.now() + index,
-      usage: { writeUnits: index, readUnits: 0.5, queueRequests: 2, schedules: 1 },
+      usage: { writeUnits: index, readUnits: 0.5, queueRequests: 2, schedules: 1, reread: 7.5 },
     }));
     const answers = await Promise.all(entries.map((entry) => port.journal.append(key, entry, run.expiresAt)));
     const winners = entries.filter((_, index) => answers[index]!.stored);

@@ -187,7 +187,7 @@ describe("a reported step", () => {
         { itemId: "1", status: "skipped" },
       ),
     );
-    expect(driven?.items.get("s")).toEqual([
+    expect([...(driven?.items.get("s")?.values() ?? [])]).toEqual([
       { itemId: "1", type: "line", id: "their-1", status: "skipped" },
       { itemId: "2", type: "line", id: "their-2", status: "completed", output: { v: 2 } },
       { itemId: "3", type: "line", id: "their-3", status: "pending" },

@@ -123,7 +123,9 @@ const meanings: Record<string, object> = {
 function meaningOf(state: RunState) {
   const patches = state.patches.map((patch) => ("v" in patch ? (patch.v as object) : {}));
   const operations = [...state.operations.values()].map(({ id, kind, status }) => [id, kind, status]);
-  const items = [...(state.driven?.items.values() ?? [])].flat().map(({ status }) => status);
+  const items = [...(state.driven?.items.values() ?? [])].flatMap((byId) =>
+    [...byId.values()].map(({ status }) => status),
+  );
   return {
     status: statusOf(state),
     ...(state.step === undefined ? {} : { step: state.step }),

@@ -10,7 +10,7 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { PortError } from "../../core/errors.ts";
-import type { Entry, RunCreated, RunEvent, RunStatus, Usage } from "../../core/events.ts";
+import type { Entry, EntryUsage, RunCreated, RunEvent, RunStatus } from "../../core/events.ts";
 import { INDEX_SHARDS, ITEM_BYTES_MAX, WRITE_UNIT_BYTES } from "../../core/limits.ts";
 import type { Header, NewRun, RunKey, Segment } from "../../ports/journal.ts";
 import { isStartedUnder } from "../common/headers.ts";
@@ -258,13 +258,17 @@ export const nonceIn = (item: Item): string => textIn(item, ATTRIBUTE.nonce);
 
 // ——— values ———
 
-export function usageText(usage: Usage): string {
-  return JSON.stringify([usage.writeUnits, usage.readUnits, usage.queueRequests, usage.schedules]);
+export function usageText({ writeUnits, readUnits, queueRequests, schedules, reread }: EntryUsage): string {
+  const counts = [writeUnits, readUnits, queueRequests, schedules];
+  return JSON.stringify(reread === undefined ? counts : [...counts, reread]);
 }
 
-function parseUsage(json: string): Usage {
-  const [writeUnits = 0, readUnits = 0, queueRequests = 0, schedules = 0] = JSON.parse(json) as number[];
-  return { writeUnits, readUnits, queueRequests, schedules };
+function parseUsage(json: string): EntryUsage {
+  const [writeUnits = 0, readUnits = 0, queueRequests = 0, schedules = 0, reread] = JSON.parse(
+    json,
+  ) as number[];
+  const usage = { writeUnits, readUnits, queueRequests, schedules };
+  return reread === undefined ? usage : { ...usage, reread };
 }
 
 /** Adds the events, deflated if (and only if) that saves a write unit of an item that may grow by `growth`. */

@@ -45,9 +45,9 @@ function ttlOf(ttl: schemas.LeaseBody["ttl"]): number {
   if (ttlMs > 0 && ttlMs <= LEASE_MS_MAX) return ttlMs;
   throw new StepfoldError(
     "InvalidInput",
-    `Expected a ttl above 0 and up to a day, got ${JSON.stringify(ttl)}.`,
+    `Expected a ttl above 0 and up to a year, got ${JSON.stringify(ttl)}.`,
     {
-      issues: [{ path: "ttl", message: "expected more than 0 and at most 1 day" }],
+      issues: [{ path: "ttl", message: "expected more than 0 and at most 365 days" }],
     },
   );
 }

@@ -1,7 +1,7 @@
 /** What managed and mirrored runs are told by their owner, by outside workers, by another system. */
 import * as z from "zod";
 import type { Json } from "../../core/json.ts";
-import { ITEMS_AT_ONCE_MAX } from "../../core/limits.ts";
+import { ITEMS_AT_ONCE_MAX, LEASE_MS_MAX } from "../../core/limits.ts";
 import {
   components,
   duration,
@@ -70,16 +70,16 @@ export type OpenGateBody = z.infer<typeof openGateBody>;
 
 const token = text(TEXT_LENGTH_MAX).min(1);
 
-/** The document shows the plain forms: no pattern can tell every text of up to a day. */
+/** The document shows the plain forms: no pattern can tell every text of up to a year. */
 const TTL_PATTERN =
-  "^([1-9][0-9]{0,3} ?(ms|s|seconds?)|[1-9][0-9]{0,2} ?(m|minutes?)|([1-9]|1[0-9]|2[0-4]) ?(h|hours?)|1 ?(d|days?))$";
+  "^([1-9][0-9]{0,3} ?(ms|s|seconds?)|[1-9][0-9]{0,2} ?(m|minutes?)|[1-9][0-9]{0,2} ?(h|hours?)|[1-9][0-9]? ?(d|days?)|[1-9] ?(w|weeks?))$";
 const ttl = z.union([
-  z.number().meta({ minimum: 0.001, maximum: 86_400 }),
+  z.number().meta({ minimum: 0.001, maximum: LEASE_MS_MAX / 1_000 }),
   z.string().meta({ pattern: TTL_PATTERN }),
 ]);
 export const leaseBody = z.strictObject({
   token: token.describe("The worker's own: who has it holds the lease."),
-  ttl: ttl.describe(`A duration above 0 and up to a day, such as "30s" or "2 h".`),
+  ttl: ttl.describe(`A duration above 0 and up to a year, such as "30s" or "2 h".`),
 });
 export type LeaseBody = z.infer<typeof leaseBody>;
 export const leaseQuery = z.strictObject({ token });

@@ -117,22 +117,23 @@ export async function addItems(
   const stored = await Promise.all(items.map((item) => storedItem(engine, runId, item)));
   refuseTooLarge(stored);
   let created = false;
-  let first = 0;
+  let added: AddedItem[] = [];
   const state = await appendOutside(engine, runId, (present) => {
     refuseWrongDriver(present, ["managed"]);
     created = answeredBy(present, requestId) === undefined;
     if (!created) return { events: [], wake: undefined };
     stepOf(present, stepId);
     refuseUnowned(engine, present, write);
-    first = itemsOf(present, stepId).length;
-    const added = stored.map((item, index) => ({ ...item, itemId: `${stepId}.${first + index + 1}` }));
+    const first = itemsById(present, stepId).size + 1;
+    added = stored.map((item, index) => ({ ...item, itemId: `${stepId}.${first + index}` }));
     const event: ItemsAdded = { type: "ItemsAdded", operation: stepId, items: added };
     if (requestId !== undefined) event.requestId = requestId;
     return { events: [event], wake: undefined };
   });
-  const all = itemsOf(state, stepId);
-  if (created) return { created, items: all.slice(first, first + items.length) };
-  return { created, items: all.filter((item) => item.requestId === requestId) };
+  if (!created)
+    return { created, items: itemsOf(state, stepId).filter((item) => item.requestId === requestId) };
+  const all = itemsById(state, stepId);
+  return { created, items: added.map(({ itemId }) => all.get(itemId)!) };
 }
 
 async function storedItem(engine: Engine, runId: string, item: NewItem): Promise<Omit<AddedItem, "itemId">> {
@@ -164,13 +165,14 @@ export async function updateItems(
   refuseTooLarge(items);
   const state = await written(engine, runId, write, (present) => {
     stepOf(present, stepId);
-    const known = new Set(itemsOf(present, stepId).map(({ itemId }) => itemId));
+    const known = itemsById(present, stepId);
     const unknown = items.find(({ itemId }) => !known.has(itemId));
     if (unknown !== undefined) throw itemNotFound(runId, stepId, unknown.itemId);
     return { type: "ItemsUpdated", operation: stepId, items };
   });
-  const changed = new Set(changes.map(({ itemId }) => itemId));
-  return itemsOf(state, stepId).filter(({ itemId }) => changed.has(itemId));
+  const all = itemsById(state, stepId);
+  const changed = new Set(changes.map(({ itemId }) => all.get(itemId)!));
+  return [...changed].sort((left, right) => placeOf(left) - placeOf(right));
 }
 
 async function storedChange(engine: Engine, runId: string, change: ItemChange): Promise<UpdatedItem> {
@@ -186,8 +188,17 @@ async function storedChange(engine: Engine, runId: string, change: ItemChange): 
   };
 }
 
-export const itemsOf = (state: RunState, stepId: string): readonly Item[] =>
-  state.driven?.items.get(stepId) ?? [];
+const NO_ITEMS: ReadonlyMap<string, Item> = new Map();
+
+const itemsById = (state: RunState, stepId: string): ReadonlyMap<string, Item> =>
+  state.driven?.items.get(stepId) ?? NO_ITEMS;
+
+/** In order of their coming. */
+export const itemsOf = (state: RunState, stepId: string): readonly Item[] => [
+  ...itemsById(state, stepId).values(),
+];
+
+const placeOf = ({ itemId }: Item): number => Number(itemId.slice(itemId.lastIndexOf(".") + 1));
 
 /** The step that a worker has reported. Throws `OperationNotFound`. */
 export function stepOf(state: RunState, stepId: string): Operation {
