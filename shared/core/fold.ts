@@ -64,6 +64,7 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     generation: 0,
     progressed: false,
     owned: 0,
+    afresh: new Set(),
     operations: new Map(),
     open: new Map(),
     timed: new Map(),

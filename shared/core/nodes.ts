@@ -3,7 +3,7 @@
  * is redriven with it, and goes on with what it has.
  *
  * 1. A node works for a round: its parent's count of redrives. What it reports of an earlier round than the one that
- *    its parent waits for counts only if all its items are done.
+ *    its parent waits for counts only if all its items are done, and the redrive did not name the map or what is before.
  * 2. A node that has done all its items is not asked again: its output is in its parent's journal.
  */
 import type { Effect, Operation, RunState } from "./state.ts";
@@ -32,6 +32,7 @@ export const hasUndoable = ({ operations }: RunState): boolean =>
 export function askNode(state: RunState, operation: Operation): void {
   const { id, childRunId } = operation;
   operation.round = state.redrives;
+  if (state.afresh.delete(id)) operation.afresh = true;
   const kept = state.kept.get(id);
   state.kept.delete(id);
   if (kept?.childRunId === childRunId && kept !== undefined) {

@@ -4,7 +4,8 @@
  * The history is cut before a happening. What was asked for after the cut is forgotten, and asked for again by the
  * code; what was asked for before it and settled after it is open again. Steps that had completed after the cut
  * keep their results, so that asking again does not do their work again (unless the redrive names a later start).
- * So do the items of a map's leaf, and the nodes of a map that have a result for each of their items.
+ * So do the items of a map's leaf, and the nodes of a map that have a result for each of their items; those of a map
+ * that lies behind the named start do all of them again.
  */
 import { StepfoldError } from "./errors.ts";
 import type { RunRedriven } from "./events.ts";
@@ -42,7 +43,7 @@ export function redrivePoint(
     if (first === undefined)
       throw new StepfoldError(
         "OperationNotFound",
-        `The run ${state.runId} has no operation ${JSON.stringify(from)}.`,
+        `The run ${state.runId} has no operation ${JSON.stringify(from)} of its own. What is in a map that child runs work on goes by the map's name.`,
         { runId: state.runId, from },
       );
     const afresh = starts.get(first.id)!;
@@ -127,6 +128,7 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
     if (operation.signalId !== undefined) state.signals.get(operation.signalId)!.buffered = true;
     const mayKeep = event.keep && state.created.driver !== "remote" && !afresh.has(id);
     if (mayKeep && keepsResult(operation, event.again, asked.has(id))) state.kept.set(id, operation);
+    if (isAfresh(operation, mayKeep || asked.has(id))) state.afresh.add(id);
     state.operations.delete(id);
     if (asked.has(id)) reopen(state, operation);
   }
@@ -150,6 +152,12 @@ function keepsResult(operation: Operation, again: readonly string[], isAsked: bo
   if (again.some((other) => other === id || other.startsWith(`${id}/`))) return false;
   if (kind === "step") return status === "completed";
   return kind === "item" ? status === "completed" && !isAsked : isWhole(operation);
+}
+
+/** Whether a part of a map is to be done again as a whole: also where a redrive before this one has not come to it. */
+function isAfresh({ node, status, afresh }: Operation, mayKeep: boolean): boolean {
+  const isOver = status === "completed" || status === "failed";
+  return node !== undefined && (!mayKeep || (afresh === true && !isOver));
 }
 
 /** What the code asked for from a point of the history on, and what that is in. */

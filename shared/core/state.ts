@@ -108,6 +108,8 @@ export interface Operation {
    * items failed. */
   node?: MapPart;
   round?: number;
+  /** A child that works on a part of a map, and is to do all of it again. */
+  afresh?: boolean;
   failedItems?: number;
   /** An item whose result is from before a redrive. */
   kept?: boolean;
@@ -182,6 +184,8 @@ export interface RunState {
   /** Results of completed steps that a redrive keeps, until the code asks for them again. */
   kept: Map<string, Operation>;
   redrives: number;
+  /** Parts of maps that a redrive keeps nothing of, until the code asks for them again. */
+  afresh: Set<string>;
   /** Of a node of a map: its parent's redrives that it works for. */
   round: number;
   /** Of a node: the parent's operation as which it undoes what it had done. */

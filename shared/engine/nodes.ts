@@ -98,7 +98,7 @@ export async function reportNode(engine: Engine, state: RunState): Promise<void>
   const { runId, operation } = state.created.parent!;
   const end = await endOf(engine, state, runId, operation);
   const isWhole = end.status === "completed" && end.failedItems === undefined;
-  let next: { round: number } | { undo: string } | undefined;
+  let next: { round: number; afresh: boolean } | { undo: string } | undefined;
   await ifThere(
     appendOutside(engine, runId, (parent) => {
       next = undefined;
@@ -113,13 +113,14 @@ export async function reportNode(engine: Engine, state: RunState): Promise<void>
         next = { undo: undo.id };
         return nothing;
       }
-      if (isWhole || waiting.round === state.round) return { events: [end], wake };
-      if (waiting.round! > state.round) next = { round: waiting.round! };
+      const afresh = waiting.afresh === true;
+      if ((isWhole && !afresh) || waiting.round === state.round) return { events: [end], wake };
+      if (waiting.round! > state.round) next = { round: waiting.round!, afresh };
       return nothing;
     }),
   );
   if (next === undefined) return;
-  if ("round" in next) await redriveNode(engine, state.runId, next.round);
+  if ("round" in next) await redriveNode(engine, state.runId, next);
   else await requestUndo(engine, state.runId, next.undo);
 }
 
@@ -144,14 +145,19 @@ function requestUndo(engine: Engine, runId: string, operation: string): Promise<
   );
 }
 
-function redriveNode(engine: Engine, runId: string, round: number): Promise<void> {
+function redriveNode(
+  engine: Engine,
+  runId: string,
+  { round, afresh }: { round: number; afresh: boolean },
+): Promise<void> {
   const requestId = `round:${round}`;
   return ifThere(
     appendOutside(engine, runId, (node) => {
       const wake = `redrive:${requestId}`;
       if (node.round >= round) return { events: [], wake: node.finished === undefined ? wake : undefined };
       if (node.finished === undefined) return nothing;
-      const redriven = { type: "RunRedriven", requestId, ...redrivePoint(node, undefined), round } as const;
+      const point = redrivePoint(node, afresh ? node.created.node!.name : undefined);
+      const redriven = { type: "RunRedriven", requestId, ...point, round } as const;
       return { events: [redriven], wake, changesStatus: true };
     }),
   );

@@ -338,6 +338,43 @@ describe("steering a map over many items", () => {
     expect(done.toSorted((a, b) => a - b)).toEqual(numbers(7));
   });
 
+  it("a redrive from the map, or from before it, does all items again", async () => {
+    const begun: number[] = [];
+    let isBroken = true;
+    const all = workflow("all", async (run, count: number) => {
+      const items = await run.step("list", () => numbers(count));
+      const results = await run.map("items", items, (item, n) =>
+        item.step("work", () => {
+          begun.push(n);
+          return isBroken ? n : n + 100;
+        }),
+      );
+      await run.step(
+        "after",
+        () => {
+          if (isBroken) throw new Error("broken");
+        },
+        once,
+      );
+      return results;
+    });
+    for (const from of ["items", "list"]) {
+      begun.length = 0;
+      isBroken = true;
+      const host = testHost({ workflows: [all], maps: { inLegMax: 3, batch: 4, fanOut: 3 } });
+      const id = await host.start(all, 40);
+      await host.skip("1m");
+      expect((await host.get(id)).status).toBe("failed");
+      const nodes = await nodesOf(host, id);
+      isBroken = false;
+      await host.redrive(id, { from });
+      await host.skip("1m");
+      expect(await host.result(id)).toEqual(numbers(40).map((n) => n + 100));
+      expect(begun.toSorted((left, right) => left - right)).toEqual(numbers(40).flatMap((n) => [n, n]));
+      expect((await nodesOf(host, id)).toSorted()).toEqual(nodes.toSorted());
+    }
+  });
+
   it("a redrive does failed items again, and no others", async () => {
     const begun: string[] = [];
     let isBroken = true;
