@@ -37,11 +37,14 @@ export async function schemathesis(
     ...["--max-examples", String(examples), "--seed", String(seed), "--continue-on-failure", "--no-color"],
     ...["--suppress-health-check", "all"],
   ];
-  const child = spawn(join(venv, "bin/schemathesis"), args, { cwd: venv });
+  // By its own interpreter: the script names the one of where the environment was made, which may have moved.
+  const child = spawn(join(venv, "bin/python"), [join(venv, "bin/schemathesis"), ...args], { cwd: venv });
   let report = "";
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (chunk: Buffer) => (report += chunk.toString()));
-  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  const code = await new Promise<number | null>((resolve, reject) =>
+    child.once("close", resolve).once("error", reject),
+  );
   return { code, cases: Number(/(\d+) generated/.exec(report)?.[1] ?? 0), report };
 }
 
