@@ -28,6 +28,7 @@ import {
   type OperationKind,
   type OperationStatus,
   type RunState,
+  statusOf,
 } from "./state.ts";
 
 export interface RunIdentity {
@@ -83,6 +84,7 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     history: [],
     markers: new Set(),
     kept: new Map(),
+    became: { status: "pending", sequence: 0, at: entry.at },
     steered: 0,
     redrives: 0,
     round: created.node?.round ?? 0,
@@ -94,6 +96,7 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     reread: 0,
   };
   if (isDriven(created)) beginDriven(state, created);
+  state.became = { status: statusOf(state), sequence: 0, at: entry.at };
   return state;
 }
 
@@ -145,9 +148,13 @@ export function closeEntry(state: RunState, entry: Entry): void {
     state.reread += usage.reread ?? 0;
   }
   // An owner's entry beyond its claim is progress (J11). The claim's own entry is not.
-  if (!isOwners(entry)) return;
-  state.owned = entry.sequence;
-  if (entry.sequence > state.generation) state.progressed = true;
+  if (isOwners(entry)) {
+    state.owned = entry.sequence;
+    if (entry.sequence > state.generation) state.progressed = true;
+  }
+  const status = statusOf(state);
+  if (status !== state.became.status)
+    state.became = { status, previous: state.became.status, sequence: entry.sequence, at: state.at };
 }
 
 const OUTSIDE = new Set<string>([

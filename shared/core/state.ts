@@ -177,6 +177,13 @@ export interface RunState {
   buffered: Set<string>;
   requests: Set<string>;
   pause?: { reason?: string; by?: string; at: number };
+  /** The status that the last entry left, and the entry that made it so. */
+  became: {
+    readonly status: RunStatus;
+    readonly previous?: RunStatus;
+    readonly sequence: number;
+    readonly at: number;
+  };
   /** The sequence of the last entry from outside that may have changed what the header shows. */
   steered: number;
   /** Version gates that the run has passed on the new side. */

@@ -22,7 +22,7 @@ import {
 } from "../core/limits.ts";
 import { statusOf, wakeAtOf } from "../core/state.ts";
 import type { Projection } from "../ports/journal.ts";
-import { announceEnd } from "./announce.ts";
+import { announceAgain, announceEnd } from "./announce.ts";
 import { isActionable } from "./decide.ts";
 import { ClaimOvertaken } from "./draft.ts";
 import { tend } from "./drivers/timers.ts";
@@ -69,9 +69,25 @@ async function attend(engine: Engine, run: Resident, wake: Wake): Promise<void> 
     if (isActionable(run, engine.clock.now(), stalledUnder)) return runLeg(engine, run, wake);
     // A read may have missed the newest entries: only the whole journal says that there is nothing to do.
   } while ((await catchUp(engine, run)).length > 0);
+  await mend(engine, run, wake);
   await moveOn(engine, run, wake);
   engine.residents.keep(wake.runId, run);
 }
+
+/** A leg that died after its last entry left lists as they were, and may not have told what it had stored (J1). */
+async function mend(engine: Engine, run: Resident, wake: Wake): Promise<void> {
+  // Whoever asks for something moves the header itself, after its wake: `repair` looks after those.
+  if (!isBehind(run) || wake.event?.startsWith("request:")) return;
+  const header = await engine.journal.header(run.state.runId, { consistent: true });
+  if (header?.inc !== run.header.inc) return;
+  run.header = header;
+  if (!isBehind(run)) return;
+  await announceAgain(engine, run.state);
+  await project(engine, run);
+}
+
+const isBehind = ({ state, header }: Resident): boolean =>
+  header.status !== statusOf(state) || (header.stalled ?? false) !== (state.stalled !== undefined);
 
 /** The run with what the wake names, or `undefined` when this message has nothing more to do. */
 async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> {
@@ -155,6 +171,8 @@ function leaseEnd(engine: Engine, run: Resident): number | undefined {
 async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> {
   const { runId } = wake;
   await keepAlive(engine, run);
+  // A leg before has died: over its last entry, or within.
+  if (isBehind(run)) await announceAgain(engine, run.state);
   const leg = new Leg(engine, run);
   engine.residents.active.set(runId, leg);
   let end: LegEnd;
@@ -241,7 +259,9 @@ function dueAfter(engine: Engine, run: Resident): number {
 async function repair(engine: Engine, run: Resident): Promise<void> {
   if (run.state.steered <= run.header.headerSequence) return;
   run.header = (await engine.journal.header(run.state.runId, { consistent: true })) ?? run.header;
-  if (run.state.steered > run.header.headerSequence) await project(engine, run);
+  if (run.state.steered <= run.header.headerSequence) return;
+  await announceAgain(engine, run.state);
+  await project(engine, run);
 }
 
 /** A run that was woken for nothing: its `dueAt` goes to where it belongs, later lazily (J6). */

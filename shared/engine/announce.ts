@@ -2,8 +2,9 @@
  * Status changes for the outside: published once the entry that made them is stored (J5), each with an id of its own.
  *
  * 1. What a run ends as is owed: it leaves the due index only when that is published (J10), so it is at least once.
- * 2. Any other change is published by whoever stored it. It is not owed: a process that dies in that moment may take
- *    one with it, and a failure is logged. So none costs a write.
+ * 2. Any other change is published by whoever stored it. A process that dies in that moment leaves a header that shows
+ *    an older status: whoever finds it so tells the latest one, under the same id. What was before that is not made
+ *    up for, and a failure of the bus is logged. So none costs a write.
  * 3. A pause is announced by whoever asked for it, not by the leg that it stops.
  */
 import { toRunError } from "../core/errors.ts";
@@ -13,13 +14,26 @@ import { type RunState, statusOf } from "../core/state.ts";
 import type { StatusChange } from "../ports/publisher.ts";
 import type { Engine } from "./settings.ts";
 
+type Told = Pick<StatusChange, "status" | "previous" | "at" | "revision">;
 type Telling = Pick<Engine, "publisher" | "log">;
 
 /** Announces the status that a stored entry has brought, if it is another and not an end. */
 export async function announce(engine: Telling, state: RunState, previous: RunStatus): Promise<void> {
   const status = statusOf(state);
-  if (status === previous || state.finished !== undefined || !engine.publisher.tells(status)) return;
-  const change = changeOf(state, { status, previous, at: state.at, revision: state.sequence });
+  if (status === previous) return;
+  await tell(engine, state, { status, previous, at: state.at, revision: state.sequence });
+}
+
+/** Announces the present status as it was announced first, by a process that may have died over it. */
+export async function announceAgain(engine: Telling, state: RunState): Promise<void> {
+  const { sequence: revision, ...became } = state.became;
+  if (revision > 0) await tell(engine, state, { ...became, revision });
+}
+
+async function tell(engine: Telling, state: RunState, told: Told): Promise<void> {
+  const { status } = told;
+  if (state.finished !== undefined || !engine.publisher.tells(status)) return;
+  const change = changeOf(state, told);
   try {
     await engine.publisher.publish([change]);
   } catch (error) {
@@ -66,10 +80,7 @@ export class Announcer {
   }
 }
 
-function changeOf(
-  state: RunState,
-  change: Pick<StatusChange, "status" | "previous" | "at" | "revision">,
-): StatusChange {
+function changeOf(state: RunState, change: Told): StatusChange {
   const { runId, inc, created } = state;
   const whole: StatusChange = {
     id: digest("status", inc, change.revision),

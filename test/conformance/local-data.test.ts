@@ -410,6 +410,22 @@ describe("what is over", () => {
     expect(await present(blobPrefix(kept.key))).toBe(true);
   });
 
+  it("blobs that are removed leave no directories of theirs, and keep those of others", async () => {
+    const { blobs } = await opened();
+    for (const key of ["runs/a/x/one", "runs/a/x/two", "runs/b/y/one"])
+      await blobs.put(key, new Uint8Array(1));
+    await blobs.removeAll("runs/a/x/");
+    expect((await readdir(join(dir, "blobs"), { recursive: true })).sort()).toEqual([
+      ".unfinished",
+      "runs@",
+      "runs@/b@",
+      "runs@/b@/y@",
+      "runs@/b@/y@/one",
+    ]);
+    await blobs.put("runs/a/x/three", new Uint8Array(1));
+    expect((await blobs.get("runs/a/x/three")).byteLength).toBe(1);
+  });
+
   it("blobs that a killed process did not finish are cleared away", async () => {
     await (await opened()).close();
     await writeFile(join(dir, "blobs", ".unfinished", "half"), "ha");

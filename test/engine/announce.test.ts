@@ -1,11 +1,16 @@
 /** Status changes that the outside is told of. */
 import { describe, expect, test } from "vitest";
+import { memoryPorts } from "../../shared/adapters/memory/index.ts";
+import type { RunStatus } from "../../shared/core/events.ts";
 import { workflow } from "../../shared/core/workflow.ts";
+import { advance } from "../../shared/engine/advance.ts";
 import { pause, redrive, resume } from "../../shared/engine/control.ts";
 import { beginWait, finishRun } from "../../shared/engine/drivers/managed.ts";
 import { createEngine } from "../../shared/engine/settings.ts";
 import { start } from "../../shared/engine/start.ts";
+import type { StatusChange } from "../../shared/ports/publisher.ts";
 import { testHost } from "../../shared/testing/index.ts";
+import { type Life, mortalPorts } from "../../shared/testing/mortal.ts";
 
 const order = workflow("order", async (run) => {
   await run.step("charge", () => "charged");
@@ -110,6 +115,63 @@ describe("a run that is driven from outside", () => {
     expect((await host.ports.journal.header("m"))!.dueAt).toBeUndefined();
     await host.skip("1d");
     expect(told()).toHaveLength(1);
+  });
+});
+
+describe("a process that dies before it has told what it stored", () => {
+  const silent = { debug() {}, info() {}, warn() {}, error() {} };
+  const steps = workflow("steps", async (run) => {
+    await run.step("slow", ({ signal }) => forEver(signal));
+  });
+  const forEver = (signal: AbortSignal) =>
+    new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(new Error("over"))));
+
+  /** A run of which one process has taken the first message, and dies over telling of a status. */
+  async function leftBy(name: "order" | "steps", last: RunStatus) {
+    const ports = memoryPorts();
+    const options = (owner: string) => ({
+      workflows: [order, steps],
+      log: silent,
+      settings: { owner, codeHash: "c" },
+    });
+    await start(createEngine(ports, options("api")), { workflow: name, runId: "r" });
+    const { body } = ports.queue.pending("work")[0]!;
+    ports.publisher.tellOf(() => true);
+    const life: Life = { isOver: false, onCall() {} };
+    const dying = {
+      tells: () => true,
+      async publish([change]: readonly StatusChange[]) {
+        if (change!.status === last) life.isOver = true;
+      },
+    };
+    const mortal = mortalPorts({ ...ports, publisher: dying }, life);
+    void advance(createEngine(mortal, options("dead")), body);
+    await ports.clock.advance(0);
+    const next = () => advance(createEngine(ports, options("next")), body);
+    return { ports, next, published: ports.publisher.published };
+  }
+
+  test("is made good by its message's next delivery, once, and so is what lists show", async () => {
+    const { ports, next, published } = await leftBy("order", "waiting");
+    expect(await ports.journal.header("r")).toMatchObject({ status: "pending" });
+    await next();
+    const { sequence } = (await ports.journal.read("r", { consistent: true }))!.entries.at(-1)!;
+    expect(published).toMatchObject([
+      { runId: "r", previous: "running", status: "waiting", revision: sequence },
+    ]);
+    expect(await ports.journal.header("r")).toMatchObject({ status: "waiting" });
+    await next();
+    expect(published).toHaveLength(1);
+  });
+
+  test("is made good by the next leg, where it died within its own", async () => {
+    const { ports, next, published } = await leftBy("steps", "running");
+    await ports.clock.advance(10 * 60_000);
+    void next();
+    await ports.clock.advance(0);
+    expect(published.filter(({ status }) => status === "running")).toMatchObject([
+      { previous: "pending", revision: 1 },
+    ]);
   });
 });
 

@@ -6,7 +6,7 @@
  * 2. Different keys are different files, also where the file system ignores case or a name would be too long.
  */
 import { mkdirSync, rmSync } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PortError } from "../../core/errors.ts";
 import type { BlobStore } from "../../ports/blobs.ts";
@@ -64,6 +64,17 @@ export class LocalBlobs implements BlobStore {
     } catch (cause) {
       if (!isMissing(cause)) throw failure("remove", prefix, cause);
     }
+    await this.#prune(directories);
+  }
+
+  /** Empty directories would stay for ever: all but the first, which every key shares. */
+  async #prune(directories: readonly string[]): Promise<void> {
+    for (let depth = directories.length; depth > 1; depth--)
+      try {
+        await rmdir(join(this.#root, ...directories.slice(0, depth)));
+      } catch (cause) {
+        if (!isMissing(cause)) return;
+      }
   }
 
   /** They go with their runs (`expiry.ts`), whatever their age. */
