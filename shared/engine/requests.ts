@@ -22,6 +22,8 @@ export const requestIdOf = (path: string, key: string, body: Json | undefined): 
 /** Whether one of `known` is this request. Throws `IdempotencyConflict` if another one has its key. */
 export function isRepeated(runId: string, known: Iterable<string>, requestId: string): boolean {
   const key = requestId.slice(0, requestId.indexOf(SEPARATOR) + 1);
+  // One without a key is drawn: however many there are, none need be looked through for it.
+  if (key === "" && known instanceof Set) return known.has(requestId);
   for (const id of known) {
     if (id === requestId) return true;
     if (key !== "" && id.startsWith(key))

@@ -196,6 +196,26 @@ function managed(open: Open): void {
     expect((await run("POST", "/signals/paid", { body: { cents: 1 } })).status).toBe(202);
   });
 
+  test("each answer has the state of its revision, whatever was shown before, with patches large and small", async () => {
+    const { run } = await begun(open, "managed", { state: { n: 0 } });
+    let expected: Record<string, unknown> = { n: 0 };
+    for (const [n, bytes] of [1, 1, 40_000, 1, 1, 50_000, 1].entries()) {
+      const patch = { n: n + 1, [`text-${n % 3}`]: "x".repeat(bytes) };
+      expected = { ...expected, ...patch };
+      const told =
+        n % 2 === 0 ? run("PATCH", "/state", { body: patch }) : run("POST", "/continue", { body: { patch } });
+      expect((await told).body).toMatchObject({ revision: n + 1, state: expected });
+      expect((await run("GET", "")).body.state).toEqual(expected);
+    }
+    const patches = Array.from({ length: 20 }, (_, index) => ({ [`own-${index}`]: index }));
+    const answers = await Promise.all(patches.map((body) => run("PATCH", "/state", { body })));
+    for (const [index, { body }] of answers.entries()) {
+      expect(body.state).toMatchObject({ ...expected, ...patches[index] });
+      const own = Object.keys(body.state).filter((field) => field.startsWith("own-"));
+      expect(own).toHaveLength(body.revision - 7);
+    }
+  });
+
   test("its state is patched as that of any run", async () => {
     const { run } = await begun(open, "managed", { state: { a: 1 } });
     expect(await run("PATCH", "/state?step=b", { body: { b: 2 } })).toMatchObject({

@@ -4,7 +4,7 @@ import { type RunState, statusOf, wakeAtOf } from "../../core/state.ts";
 import { payloadOf, readPayload } from "../../engine/load.ts";
 import { leaseAt } from "../../engine/refusals.ts";
 import type { Engine } from "../../engine/settings.ts";
-import type { Header, RunKey } from "../../ports/journal.ts";
+import type { Header } from "../../ports/journal.ts";
 import { addUsage, noUsage, priceOf } from "../../ports/meter.ts";
 import type { RunSummary, RunView } from "../schemas/runs.ts";
 import { endOf } from "./operations.ts";
@@ -125,24 +125,39 @@ function costView(state: RunState, header: Header | undefined): RunView["cost"] 
   return { ...usage, usd: priceOf(usage) };
 }
 
-/** The published state: its patches, merged shallowly in their order. */
-async function merged(engine: Engine, patches: readonly Payload[]): Promise<JsonObject> {
-  const fields = new Map<string, Json>();
-  for (const patch of patches) {
-    const given = (await readPayload(engine, patch)) as JsonObject;
+/** What the patches of a run that is kept in memory came to when it was shown last. */
+interface Merged {
+  count: number;
+  last: Payload;
+  fields: ReadonlyMap<string, Json>;
+}
+const shownLast = new WeakMap<RunState, Merged>();
+
+/** The published state: its patches, merged shallowly in their order. Each is merged once, not with every answer. */
+async function merged(engine: Engine, state: RunState, patches: readonly Payload[]): Promise<JsonObject> {
+  const before = shownLast.get(state);
+  const first = before !== undefined && patches[before.count - 1] === before.last ? before.count : 0;
+  const fields = new Map(first === 0 ? [] : before!.fields);
+  let isInline = true;
+  for (let at = first; at < patches.length; at++) {
+    isInline &&= "v" in patches[at]!;
+    const given = (await readPayload(engine, patches[at])) as JsonObject;
     for (const [field, value] of Object.entries(given)) fields.set(field, value);
   }
+  // Values of blobs are not kept in memory for this.
+  const last = patches.at(-1);
+  if (isInline && last !== undefined) shownLast.set(state, { count: patches.length, last, fields });
   return Object.fromEntries(fields);
 }
 
 async function stateView(
   engine: Engine,
-  key: RunKey,
+  key: RunState,
   patches: readonly Payload[],
   budget: Budget,
 ): Promise<RunView["state"]> {
-  const published = await merged(engine, patches);
-  if (patches.every((patch) => "v" in patch) && patches.length < 100) return published;
+  const published = await merged(engine, key, patches);
+  if (patches.length < 100 && patches.every((patch) => "v" in patch)) return published;
   // Patches that are small each may make a state that is not.
   const payload = await payloadOf(engine, key, published, JSON.stringify(published));
   return (await budget.show(payload)) as RunView["state"];
