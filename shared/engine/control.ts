@@ -62,8 +62,10 @@ export async function sendSignal(engine: Engine, request: SignalRequest): Promis
     await engine.queue.send("signals", [message]);
     return { signalId };
   }
-  await appendOutside(engine, request.runId, (state) => {
+  const { continuedTo } = await appendOutside(engine, request.runId, (state) => {
     const known = state.signals.has(signalId);
+    // It went on as another since it was looked at.
+    if (state.continuedTo !== undefined) return { events: [], wake: undefined };
     if (!known) refuseFinished(state);
     if (!known) refuseNotWaiting(state, request.name);
     return {
@@ -71,7 +73,7 @@ export async function sendSignal(engine: Engine, request: SignalRequest): Promis
       wake: `signal:${signalId}`,
     };
   });
-  return { signalId };
+  return continuedTo === undefined ? { signalId } : sendSignal(engine, { ...request, signalId });
 }
 
 function refuseNotWaiting(state: RunState, name: string): void {

@@ -294,3 +294,42 @@ describe("Prefer: wait follows a run that continues as another", () => {
     expect((await ask("GET", "/runs/r", { headers })).body).toMatchObject({ runId: "r", continuedTo });
   });
 });
+
+test("a strict signal reaches the run that its own continues as, also when that happens meanwhile", async () => {
+  const chain = workflow("chain", async (run, isLast: boolean) => {
+    const next = await run.race("either", {
+      go: (run) => run.waitForSignal("go"),
+      next: (run) => run.waitForSignal("next"),
+    });
+    return isLast ? next : run.continueAsNew(true);
+  });
+  let isFirst = true;
+  let goesOn: Promise<void> | undefined;
+  const { ask, runs } = aWorld([chain], ({ journal }) => ({
+    journal: new Proxy(journal, {
+      get(target, name) {
+        if (name !== "append") return Reflect.get(target, name).bind?.(target) ?? Reflect.get(target, name);
+        return async (...args: Parameters<typeof journal.append>) => {
+          if (isFirst) {
+            isFirst = false;
+            await runs.signal("r", "next", 1);
+            // It goes as far as it can while the wake for what is to be appended waits for that.
+            goesOn = runs.skip("1s");
+            while ((await runs.get("r")).status !== "completed") await new Promise(setImmediate);
+          }
+          return target.append(...args);
+        };
+      },
+    }),
+  }));
+  await ask("POST", "/runs", { body: { workflow: "chain", runId: "r", input: false } });
+  await runs.skip("1s");
+  expect((await ask("POST", "/runs/r/signals/go?mode=strict", { body: "here" })).status).toBe(202);
+  await goesOn;
+  await runs.skip("1s");
+  const { continuedTo } = (await ask("GET", "/runs/r")).body;
+  expect((await ask("GET", `/runs/${continuedTo}`)).body).toMatchObject({
+    status: "completed",
+    output: "here",
+  });
+});
