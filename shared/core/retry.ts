@@ -19,7 +19,7 @@ export interface RetryOptions {
   /** `full` (default): uniform between 0 and the delay. `none`: the delay itself. */
   jitter?: "full" | "none";
   /** Errors that no further attempt can mend: classes, names or codes. */
-  nonRetryable?: ErrorMatcher[];
+  nonRetryable?: ErrorMatcher | readonly ErrorMatcher[];
 }
 
 export interface RetryPolicy {
@@ -42,7 +42,7 @@ export function retryPolicy(...layers: (RetryOptions | undefined)[]): RetryPolic
     maxDelayMs: durationMs(merged.maxDelay ?? 60),
     backoff: merged.backoff ?? 2,
     jitter: merged.jitter ?? "full",
-    nonRetryable: merged.nonRetryable ?? [],
+    nonRetryable: matchersOf(merged.nonRetryable),
   };
   if (!Number.isInteger(policy.maxAttempts) || policy.maxAttempts < 1)
     throw new StepfoldError(
@@ -74,10 +74,28 @@ export function retryDelayMs(
     return undefined;
   const delayMs = Math.min(
     policy.maxDelayMs,
-    policy.initialDelayMs * policy.backoff ** (failure.attempt - 1),
+    backedOff(policy.initialDelayMs, policy.backoff, failure.attempt),
   );
   return Math.round(policy.jitter === "full" ? delayMs * random : delayMs);
 }
+
+/** `firstMs` after the first attempt, then each time more. No wait stays none, however often. */
+export const backedOff = (firstMs: number, backoff: number, attempt: number): number =>
+  firstMs === 0 ? 0 : firstMs * backoff ** (attempt - 1);
+
+function matchersOf(given: unknown): ErrorMatcher[] {
+  const matchers: unknown[] = given === undefined ? [] : Array.isArray(given) ? given : [given];
+  const wrong = matchers.find((matcher) => !isMatcher(matcher));
+  if (wrong === undefined && !matchers.includes(undefined)) return matchers as ErrorMatcher[];
+  throw new StepfoldError(
+    "InvalidOptions",
+    `Expected retry.nonRetryable to hold classes of errors, their names or codes, got ${typeof wrong === "function" ? "a function that is no class" : typeof wrong}.`,
+  );
+}
+
+/** An arrow function has no prototype: nothing is an instance of it. */
+const isMatcher = (matcher: unknown): matcher is ErrorMatcher =>
+  typeof matcher === "string" || (typeof matcher === "function" && typeof matcher.prototype === "object");
 
 function matches(matcher: ErrorMatcher, error: RunError, thrown: unknown): boolean {
   if (typeof matcher === "string")

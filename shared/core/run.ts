@@ -29,9 +29,11 @@ import { type ForkKind, joined } from "./forks.ts";
 import { callbackToken, checkName, childRunId, digest } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { toJson } from "./json.ts";
-import { BRANCHES_MAX, POLL_EVERY_MS_MAX, PROMPT_LENGTH_MAX, STEP_TIMEOUT_MS } from "./limits.ts";
+import { POLL_EVERY_MS_MAX, STEP_TIMEOUT_MS } from "./limits.ts";
 import { type ItemWork, mapItems } from "./maps.ts";
-import { type RetryPolicy, retryPolicy } from "./retry.ts";
+import { checkBranches, checkFunctions, promptOf } from "./options.ts";
+import { backedOff, type RetryPolicy, retryPolicy } from "./retry.ts";
+import { checkSchema } from "./schema.ts";
 import { Scope } from "./scope.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 import { checkStepTimeout, isWorkflow } from "./workflow.ts";
@@ -86,9 +88,10 @@ export class ScopedRun implements RunContext {
         "InvalidOptions",
         `Expected step ${JSON.stringify(name)} to have a function, got ${typeof work}.`,
       );
+    const { compensate, atMostOnce, dryRun } = options;
+    checkFunctions(`step ${JSON.stringify(name)}`, { compensate, dryRun });
     const { policy, timeoutMs } = this.#rules(options, name);
     const begun = this.#begin(name);
-    const { compensate, atMostOnce, dryRun } = options;
     const skipped = this.dryRun && dryRun !== undefined;
     this.#execution.steps.set(begun.operation, {
       name,
@@ -185,7 +188,7 @@ export class ScopedRun implements RunContext {
           `Expected the backoff of poll ${JSON.stringify(name)} to be at least 1, got ${backoff}.`,
         );
       const again = (attempt: number) =>
-        Math.min(Math.round(everyMs * backoff ** (attempt - 1)), POLL_EVERY_MS_MAX);
+        Math.min(Math.round(backedOff(everyMs, backoff, attempt)), POLL_EVERY_MS_MAX);
       const dueAt = this.#dueAt(options.timeout);
       const { policy, timeoutMs } = this.#rules({}, name);
       const begun = this.#begin(name);
@@ -233,7 +236,8 @@ export class ScopedRun implements RunContext {
 
   sleepUntil(name: string, date: Date | string | number): Promise<void> {
     return unwatched(() => {
-      const dueAt = new Date(date).getTime();
+      const isDate = date instanceof Date || typeof date === "string" || typeof date === "number";
+      const dueAt = isDate ? new Date(date).getTime() : Number.NaN;
       if (Number.isNaN(dueAt))
         throw new StepfoldError(
           "InvalidDuration",
@@ -256,8 +260,11 @@ export class ScopedRun implements RunContext {
   #waitForSignal<T>(name: string, options: SignalOptions<T>): Promise<T> {
     const dueAt =
       options.timeout === undefined ? undefined : this.#execution.now + durationMs(options.timeout);
+    const { schema, where } = options;
+    checkFunctions(`signal ${JSON.stringify(name)}`, { where });
+    checkSchema(schema, `the schema of signal ${JSON.stringify(name)}`);
     const begun = this.#begin(name);
-    this.#execution.waits.set(begun.operation, { name, schema: options.schema, where: options.where });
+    this.#execution.waits.set(begun.operation, { name, schema, where });
     this.#execution.issue({ type: "SignalAwaited", ...begun, ...(dueAt === undefined ? {} : { dueAt }) });
     return this.#execution.pend<T>(begun.operation, this.#scope);
   }
@@ -360,24 +367,6 @@ export class ScopedRun implements RunContext {
       "base64url",
     ).toString("hex");
   }
-}
-
-function checkBranches(name: string, keys: readonly string[]): void {
-  for (const key of keys) checkName(key, `a branch's name in ${JSON.stringify(name)}`);
-  if (keys.length > BRANCHES_MAX)
-    throw new StepfoldError(
-      "InvalidOptions",
-      `Expected ${JSON.stringify(name)} to have at most ${BRANCHES_MAX} branches, got ${keys.length}. Let run.map do the same over many items.`,
-    );
-}
-
-function promptOf(name: string, given: unknown): string {
-  const prompt = String(given);
-  if (prompt.length <= PROMPT_LENGTH_MAX) return prompt;
-  throw new StepfoldError(
-    "InvalidOptions",
-    `Expected the prompt of gate ${JSON.stringify(name)} to be at most ${PROMPT_LENGTH_MAX} characters, got ${prompt.length}. Keep what is long elsewhere, and name it in the prompt.`,
-  );
 }
 
 /** An operation that fails while nobody waits for it yet is no unhandled rejection: it can be awaited later. */

@@ -7,6 +7,16 @@ import { StepfoldError } from "./errors.ts";
 /** A schema that makes a `T` of what it is given, which should be a `G`. */
 export type Schema<T = unknown, G = unknown> = StandardSchemaV1<G, T>;
 
+/** Throws `InvalidOptions` for what is no schema. */
+export function checkSchema(schema: unknown, what: string): void {
+  const standard = (schema as { "~standard"?: { validate?: unknown } } | null | undefined)?.["~standard"];
+  if (schema === undefined || typeof standard?.validate === "function") return;
+  throw new StepfoldError(
+    "InvalidOptions",
+    `Expected ${what} to be a Standard Schema, such as one of zod, got ${schema === null ? "null" : typeof schema}.`,
+  );
+}
+
 /** What the schema makes of `value`. Throws `InvalidInput` with the paths that are wrong. */
 export async function validate<T>(schema: Schema<T>, value: unknown, what: string): Promise<T> {
   const result = await schema["~standard"].validate(value);

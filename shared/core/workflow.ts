@@ -10,7 +10,7 @@ import { checkName } from "./ids.ts";
 import { LEG_MS_MAX } from "./limits.ts";
 import type { Runner } from "./remote/remote.ts";
 import { type RetryOptions, retryPolicy } from "./retry.ts";
-import type { Schema } from "./schema.ts";
+import { checkSchema, type Schema } from "./schema.ts";
 
 /** `G` is what callers give, `I` what the input schema makes of it, and what the function is given. */
 export interface WorkflowOptions<I = unknown, O = unknown, G = unknown> {
@@ -122,6 +122,8 @@ function checkOptions(name: string, options: WorkflowOptions): void {
     if (duration !== undefined) durationMs(duration);
   if (options.stepTimeout !== undefined) checkStepTimeout(durationMs(options.stepTimeout), LEG_MS_MAX, where);
   retryPolicy(options.retry);
+  checkSchema(options.input, `the input ${where}`);
+  checkSchema(options.output, `the output ${where}`);
 }
 
 /** A step must fit into a leg (J11). */

@@ -3,6 +3,7 @@
  * here is journaled, and on replay never decided again (R2).
  */
 
+import { toRunError } from "../core/errors.ts";
 import type {
   CallbackSettled,
   CallbackTimedOut,
@@ -168,7 +169,7 @@ async function decideSignal(
     }
     if (rules?.where !== undefined && !rules.where(value as never)) return undefined;
   } catch (thrown) {
-    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    const { message } = toRunError(thrown);
     return { event: { type: "SignalRejected", operation: wait.id, signalId, message } };
   }
   return { event, value };

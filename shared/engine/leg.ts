@@ -498,9 +498,14 @@ export class Leg {
       this.#passed,
     );
     if (decision === undefined) return false;
-    if ("value" in decision) return this.#deliver(decision.event, { value: decision.value });
-    this.#open().push(decision.event);
-    return true;
+    if (!("value" in decision)) {
+      this.#open().push(decision.event, 100 + decision.event.message.length);
+      return true;
+    }
+    const { event, value } = decision;
+    if (event.payload === undefined) return this.#deliver(event, { value });
+    const payload = await externalized(this.#engine, this.#run.header, event.payload);
+    return this.#deliver({ ...event, payload }, { value }, 100 + jsonBytes(payload));
   }
 
   async #deliverDue(now: number): Promise<boolean> {

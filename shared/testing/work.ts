@@ -63,28 +63,42 @@ export class Work {
           ? options
           : {
               ...options,
-              compensate: (output: T, context: StepContext) =>
+              compensate: ifFunction(compensate, (output: T, context: StepContext) =>
                 this.#watch(`${name}~`, () => compensate(output, context)),
+              ),
             };
       return run.step(
         name,
-        typeof work === "function" ? (context) => this.#watch(name, () => work(context)) : work,
+        ifFunction(work, (context) => this.#watch(name, () => work(context))),
         watched,
       );
     };
     const rest: Pick<RunContext, "callback" | "poll" | "map"> = {
       callback: (name, send, options) =>
-        run.callback(name, (token) => this.#watch(name, () => send(token)), options),
+        run.callback(
+          name,
+          ifFunction(send, (token) => this.#watch(name, () => send(token))),
+          options,
+        ),
       poll: (name, check, options) =>
-        run.poll(name, (context) => this.#watch(name, () => check(context)), options),
+        run.poll(
+          name,
+          ifFunction(check, (context) => this.#watch(name, () => check(context))),
+          options,
+        ),
       map: (name, items, work, options) =>
-        run.map(name, items, (inner, item, index) => work(this.#watchedRun(inner), item, index), options),
+        run.map(
+          name,
+          items,
+          ifFunction(work, (inner, item, index) => work(this.#watchedRun(inner), item, index)),
+          options,
+        ),
     };
     const branched = (branches: Branches): Branches =>
       Object.fromEntries(
         Object.entries(branches ?? {}).map(([name, branch]) => [
           name,
-          typeof branch === "function" ? (inner: RunContext) => branch(this.#watchedRun(inner)) : branch,
+          ifFunction(branch, (inner: RunContext) => branch(this.#watchedRun(inner))),
         ]),
       );
     const forks: Pick<RunContext, "all" | "any" | "race"> = {
@@ -119,3 +133,6 @@ export class Work {
     return doing;
   }
 }
+
+/** What is given in place of a function is refused by `run` itself. */
+const ifFunction = <F>(given: F, watched: F): F => (typeof given === "function" ? watched : given);

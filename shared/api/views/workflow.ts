@@ -27,7 +27,7 @@ export function workflowView(versions: readonly AnyWorkflow[]): WorkflowView {
 const retryView = ({ nonRetryable, ...rest }: RetryOptions): WorkflowView["retry"] => ({
   ...rest,
   ...(nonRetryable && {
-    nonRetryable: nonRetryable.map((match) => (typeof match === "string" ? match : match.name)),
+    nonRetryable: [nonRetryable].flat().map((match) => (typeof match === "string" ? match : match.name)),
   }),
 });
 

@@ -8,6 +8,7 @@ import { StepfoldError } from "../errors.ts";
 import { checkName } from "../ids.ts";
 import { NAME_LENGTH_MAX } from "../limits.ts";
 import { retryPolicy } from "../retry.ts";
+import { checkSchema } from "../schema.ts";
 import type { Task } from "./types.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: what a task is given is checked where the flow is written
@@ -59,6 +60,7 @@ export function timerPart(name: string, duration: Duration): TimerPart {
 
 export function signalPart(name: string, options: SignalOptions<unknown> = {}): SignalPart {
   checkName(name, "a signal's name");
+  checkSchema(options.schema, `the schema of signal ${JSON.stringify(name)}`);
   if (options.timeout !== undefined) durationMs(options.timeout);
   return { kind: "signal", name, options };
 }
