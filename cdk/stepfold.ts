@@ -82,6 +82,8 @@ export class Stepfold extends Construct {
   readonly bucket: s3.Bucket;
   /** Takes `{workflow, input, idempotencyKey?}` and `{runId, signal, payload, signalId?}` from other AWS services. */
   readonly triggersQueue: sqs.Queue;
+  /** Of signals for runs: FIFO, its groups the runs' ids. */
+  readonly signalsQueue: sqs.Queue;
   readonly alarms: Alarms;
   readonly #triggers: Triggers;
   readonly #triggersPair: QueuePair;
@@ -139,6 +141,7 @@ export class Stepfold extends Construct {
     this.table = storage.table;
     this.bucket = storage.bucket;
     this.triggersQueue = queues.triggers.queue;
+    this.signalsQueue = queues.signals.queue;
     this.#output("ApiUrl", "The HTTP API of the runs.", this.#endpoint.url);
     this.#output("TableName", "The journal.", storage.table.tableName);
     this.#output("BucketName", "Payloads too large for the journal.", storage.bucket.bucketName);

@@ -5,11 +5,12 @@
  * 2. A message counts as taken only when its signal is in the journal, or never can be: the run is unknown or
  *    finished (J6).
  * 3. A message that fails takes all later ones of its run with it, so that order holds.
+ * 4. Other services may send `{runId, signal, payload, signalId?}` themselves, within what an entry holds.
  */
 import { StepfoldError } from "../core/errors.ts";
 import type { SignalReceived } from "../core/events.ts";
-import { digest } from "../core/ids.ts";
-import type { Payload } from "../core/json.ts";
+import { checkName, digest, isRunId } from "../core/ids.ts";
+import type { Json, Payload } from "../core/json.ts";
 import { ENTRY_BYTES_MAX } from "../core/limits.ts";
 import type { RunState } from "../core/state.ts";
 import type { OutgoingMessage } from "../ports/queue.ts";
@@ -41,7 +42,7 @@ export async function receiveSignals(
   const byRun = new Map<string, { id: string; bytes: number; signal: SignalBody }[]>();
   const failed: string[] = [];
   for (const { id, body } of messages) {
-    const signal = parseSignal(body);
+    const signal = parseSignal(id, body);
     if (signal === undefined) {
       engine.log.error("A message on the signals queue is no signal.", { id, body: body.slice(0, 200) });
       failed.push(id);
@@ -138,15 +139,24 @@ async function appendHere(engine: Engine, runId: string, signals: SignalBody[]):
   });
 }
 
-function parseSignal(body: string): SignalBody | undefined {
+function parseSignal(messageId: string, body: string): SignalBody | undefined {
   try {
-    const signal = JSON.parse(body) as Partial<SignalBody>;
+    const message = JSON.parse(body) as Partial<SignalBody>;
     const whole =
-      typeof signal.runId === "string" &&
-      typeof signal.signalId === "string" &&
-      typeof signal.name === "string";
-    return whole ? (signal as SignalBody) : undefined;
+      typeof message.runId === "string" &&
+      typeof message.signalId === "string" &&
+      typeof message.name === "string";
+    return whole ? (message as SignalBody) : sentByOthers(messageId, message, body);
   } catch {
     return undefined;
   }
+}
+
+/** Throws `InvalidName`. */
+function sentByOthers(messageId: string, message: object, body: string): SignalBody | undefined {
+  const { runId, signal, signalId = messageId, payload } = message as { [field: string]: Json };
+  const isSignal = typeof runId === "string" && isRunId(runId) && typeof signalId === "string";
+  if (!isSignal || Buffer.byteLength(body) > ENTRY_BYTES_MAX) return undefined;
+  const name = checkName(signal, "a signal's name");
+  return { runId, signalId, name, ...(payload === undefined ? {} : { payload: { v: payload } }) };
 }

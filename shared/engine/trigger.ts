@@ -2,8 +2,8 @@
  * The triggers function's work: what other AWS services send starts and signals runs.
  *
  * 1. A message is one of four: `{workflow, input, idempotencyKey?}` and `{runId, signal, payload, signalId?}`, as
- *    anybody may send them; `{trigger, event}`, as rules and schedules send them; a message of a topic or queue that
- *    a trigger was declared on, which is known by its source's ARN.
+ *    anybody may send them, also by a topic; `{trigger, event}`, as rules and schedules send them; a message of a topic
+ *    or queue that a trigger was declared on, which is known by its source's ARN.
  * 2. Every source delivers at least once, so each start and signal has a key: the one it names, else the event's id.
  * 3. What is no such message, or lacks what its trigger takes from it, is `MalformedMessage`: it says what was
  *    expected and what came, and the message ends in the dead-letter queue. A signal for a run that is finished is
@@ -59,8 +59,13 @@ export async function trigger(
   const ofTopic = triggersOf(sources, text(message, "TopicArn"));
   if (ofTopic !== undefined && typeof message["Message"] === "string")
     return applyAll(engine, ofTopic, jsonOrText(message["Message"]), text(message, "MessageId") ?? id);
+  const told = message["TopicArn"] === undefined ? undefined : fieldsOf(String(message["Message"]));
+  if (told !== undefined && isPlain(told)) return plain(engine, told, body, text(message, "MessageId") ?? id);
   return plain(engine, message, body, id);
 }
+
+const isPlain = ({ workflow, runId, signal }: Fields): boolean =>
+  typeof workflow === "string" || (typeof runId === "string" && typeof signal === "string");
 
 const triggersOf = (sources: readonly TriggerSource[], arn: string | undefined): Trigger[] | undefined =>
   arn === undefined ? undefined : sources.find((source) => source.arn === arn)?.triggers;

@@ -229,6 +229,18 @@ describe("anybody's message", () => {
     expect(await host.result(runId)).toBe(7);
   });
 
+  test("does so by a topic, too, once for each of its messages", async () => {
+    const { take, outputs } = aWorld();
+    const told = (id: string) => ({
+      Type: "Notification",
+      MessageId: id,
+      TopicArn: TOPIC,
+      Message: JSON.stringify({ workflow: "echo", input: id }),
+    });
+    for (const [at, id] of ["a", "a", "b"].entries()) await take(told(id), { id: `message-${at}` });
+    expect((await outputs()).sort()).toEqual(["a", "b"]);
+  });
+
   test("that is none of these is refused, with what was expected and what came", async () => {
     const { take } = aWorld();
     for (const body of ["", "no JSON", "null", "[]", "7", '{"workflow":7}', '{"runId":"r"}'])

@@ -1,5 +1,5 @@
 /** The functions' handlers, given what Lambda gives. */
-import type { Context, SQSEvent } from "aws-lambda";
+import type { Context, SNSEvent, SQSEvent } from "aws-lambda";
 import { describe, expect, test } from "vitest";
 import { contextOf, sqsEvent } from "../../cli/host/invocation.ts";
 import { advanceFunction } from "../../functions/advance.ts";
@@ -99,6 +99,31 @@ test("signals: what is behind a failed message of its group fails too", async ()
   expect((await loadRun(engine, "l"))?.state.signals.has("s")).toBe(true);
 });
 
+test("signals: other services may send them as they are", async () => {
+  const { engine, ports, received } = anEngine();
+  await start(engine, { workflow: "listening", runId: "l" });
+  const told = [
+    { runId: "l", signal: "go", payload: { a: 1 }, signalId: "own" },
+    { runId: "l", signal: "bare" },
+    { runId: "l", signal: "line\nbreak", payload: 1 },
+    { runId: "l", payload: 1 },
+    { runId: "l", signal: "large", payload: "x".repeat(300_000) },
+  ];
+  await ports.queue.send(
+    "signals",
+    told.map((message, at) => ({ runId: "l", body: JSON.stringify(message), group: `g${at}`, id: `m${at}` })),
+  );
+  const { Records } = await received("signals");
+  const handled = signalsFunction(engine)({ Records }, context());
+  await ports.clock.advance(1_000);
+  expect((await handled).batchItemFailures).toHaveLength(3);
+  const { signals } = (await loadRun(engine, "l"))!.state;
+  expect([...signals.values()].map(({ signalId, name, payload }) => ({ signalId, name, payload }))).toEqual([
+    { signalId: "own", name: "go", payload: { v: { a: 1 } } },
+    { signalId: Records[1]!.messageId, name: "bare", payload: undefined },
+  ]);
+});
+
 describe("triggers", () => {
   test("takes messages of the intake queue, each once however often it comes", async () => {
     const { engine, ports, message } = anEngine();
@@ -110,6 +135,19 @@ describe("triggers", () => {
     expect(await triggers(message("nonsense", "bad"), context())).toEqual({
       batchItemFailures: [{ itemIdentifier: "bad" }],
     });
+  });
+
+  test("takes what a topic invokes it with, once", async () => {
+    const { engine, ports } = anEngine();
+    const Sns = {
+      Type: "Notification",
+      MessageId: "n1",
+      TopicArn: "arn:aws:sns:eu-west-1:123456789012:any",
+      Message: JSON.stringify({ workflow: "quick", input: 7 }),
+    };
+    for (const _again of [1, 2])
+      await triggersFunction(engine)({ Records: [{ Sns }] } as unknown as SNSEvent, context());
+    expect((await ports.journal.list({ order: "asc", limit: 10 })).headers).toHaveLength(1);
   });
 
   test("takes one trigger as the whole event, and fails aloud", async () => {
