@@ -22,6 +22,9 @@ const BLOBS = "/blobs/";
 /** Says who calls, as JSON: for trying `STEPFOLD_ISOLATION` on this machine. */
 const CLAIMS = "stepfold-claims";
 const LOOPBACK_ORIGIN = /^https?:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/;
+/** What no stranger can register: addresses, names without a dot, and names for private use. A page under any other
+ * name may have had it pointed here, to read as if from its own host. */
+const PRIVATE_HOST = /^(\[[\da-f:.]+\]|[\d.]+|[^.:]+|.+\.(localhost|local|internal|test))(:\d+)?$/i;
 /** Of the request line and all headers, so that what is too long for the API is for the API to refuse. */
 const HEADER_BYTES_MAX = 256 * 1024;
 /** Longer than common clients keep an idle connection, so that it is theirs to close. */
@@ -124,9 +127,14 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   const url = request.url ?? "/";
-  if (request.headers.origin !== undefined && !LOOPBACK_ORIGIN.test(request.headers.origin)) {
+  const { origin, host } = request.headers;
+  if (origin !== undefined && !LOOPBACK_ORIGIN.test(origin))
     return send(response, refusal(403, "ForeignOrigin", "Web pages of other hosts may not use this API."));
-  }
+  if (host !== undefined && host !== "" && !PRIVATE_HOST.test(host))
+    return send(
+      response,
+      refusal(403, "ForeignHost", "Expected this machine's own name or address as Host."),
+    );
   const body = await bodyOf(request);
   if (request.method === "GET" && url.startsWith(BLOBS))
     return send(response, await blobAnswer(options.blobs, url));

@@ -1,4 +1,5 @@
 /** The host in this process, over HTTP: what lies between a socket and the API's handler. */
+import { request } from "node:http";
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { localBackend } from "../../cli/host/backend.ts";
@@ -95,6 +96,20 @@ describe("requests", () => {
       expect((await post("/runs", body, { origin })).status).toBe(403);
     }
     expect((await post("/runs", body, { origin: "http://localhost:5173" })).status).toBe(201);
+  });
+
+  test("names that a stranger may have pointed here are refused, this machine's and private ones are not", async () => {
+    const statusOf = (name: string) =>
+      new Promise((resolve, reject) => {
+        const asked = request(`${host.url}/runs`, { headers: { host: name } }, (response) =>
+          resolve(response.resume().statusCode),
+        );
+        asked.once("error", reject).end();
+      });
+    for (const name of ["evil.example", "evil.example:4317", "127.0.0.1.evil.example", "a.test.evil.example"])
+      expect(await statusOf(name), name).toBe(403);
+    for (const name of ["localhost:1", "127.0.0.1", "[::1]:4317", "laptop", "host.docker.internal:4317"])
+      expect(await statusOf(name), name).toBe(200);
   });
 
   test("an answer without a body has none", async () => {
