@@ -11,7 +11,7 @@ import { StepfoldError } from "./errors.ts";
 import type { RunRedriven } from "./events.ts";
 import { askNode, isWhole } from "./nodes.ts";
 import { refoldTurns } from "./remote/fold.ts";
-import { isFork, isWork, type Operation, type RunState } from "./state.ts";
+import { type Effect, type Happening, isFork, isWork, type Operation, type RunState } from "./state.ts";
 
 /** What stops a run from outside of its code. */
 const STOPS = new Set<string>(["CancelDelivered", "DeadlineReached", "HistoryLimitReached"]);
@@ -47,9 +47,10 @@ export function redrivePoint(
         { runId: state.runId, from },
       );
     const afresh = starts.get(first.id)!;
-    const cut = Math.min(afresh, ...undone.map((id) => starts.get(id) ?? 0));
+    const earliest = Math.min(afresh, ...undone.map((id) => starts.get(id) ?? 0));
+    const cut = beforeChildren(state, starts, earliest);
     if (cut === afresh) return { cut, keep: false, again: [] };
-    return { cut: beforeChildren(state, starts, cut), keep: true, again: undone, afresh };
+    return { cut, keep: true, again: undone, afresh };
   }
   const cut = Math.min(
     stopped ?? failed ?? state.history.length,
@@ -81,23 +82,28 @@ const undoneSteps = (state: RunState): string[] =>
     .filter((operation) => operation.kind === "compensation" && operation.status === "completed")
     .map(({ of }) => of!);
 
-/** A child that was started before the cut and ended after it cannot be waited for again: another is started. */
+/**
+ * A child that was asked for before the cut, and of which nothing came before it, cannot be waited for again: it has
+ * ended, or was cancelled with what asked for it. Another is started. Nobody waits for a detached one.
+ */
 function beforeChildren(state: RunState, starts: Map<string, number>, cut: number): number {
+  const settled = new Set<string>();
+  for (const { event } of state.history.slice(0, cut))
+    if ("operation" in event && !("name" in event)) settled.add(event.operation);
   let earliest = cut;
-  state.history.slice(cut).forEach(({ event }) => {
-    if (event.type !== "ChildSettled" && !STOPS.has(event.type)) return;
-    for (const { id, kind, status, node } of state.operations.values()) {
-      const isLost =
-        kind === "child" &&
-        node === undefined &&
-        (event.type === "ChildSettled" ? event.operation === id : status === "cancelled");
-      if (isLost) earliest = Math.min(earliest, starts.get(id) ?? earliest);
-    }
-  });
-  return earliest;
+  for (const { id, kind, node } of state.operations.values()) {
+    const start = starts.get(id) ?? cut;
+    const asked = state.history[start]?.event;
+    const isAwaited = kind === "child" && node === undefined && !isDetached(asked);
+    if (isAwaited && !settled.has(id)) earliest = Math.min(earliest, start);
+  }
+  return earliest === cut ? cut : beforeChildren(state, starts, earliest);
 }
 
-function isSettling(state: RunState, event: RunState["history"][number]["event"]): boolean {
+const isDetached = (event: Happening["event"] | undefined): boolean =>
+  event?.type === "ChildStarted" && event.detached === true;
+
+function isSettling(state: RunState, event: Happening["event"]): boolean {
   if (!("operation" in event) || "name" in event) return false;
   const operation = state.operations.get(event.operation);
   return operation !== undefined && operation.kind !== "compensation" && !isFork(operation);
@@ -114,10 +120,14 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   for (const { event: past } of state.history) {
     if (!("operation" in past)) continue;
     if ("name" in past) asked.add(past.operation);
+    // Nobody waits for a detached child: it is settled as soon as it is asked for.
+    if (isDetached(past)) settled.add(past.operation);
+    else if ("name" in past) continue;
     else if (past.type !== "LateResultRecorded") settled.add(past.operation);
   }
   state.kept.clear();
-  state.effects.clear();
+  for (const effect of state.effects.values())
+    if (!isDetachedStart(effect, settled)) state.effects.delete(effect.id);
   state.redrives++;
   state.round = event.round ?? state.round;
   state.undoing = undefined;
@@ -145,6 +155,10 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   state.uncompensated = [];
   state.created = { ...state.created, deadline: undefined };
 }
+
+/** A detached child that is asked for already is started, though the run has ended since. */
+const isDetachedStart = (effect: Effect, settled: ReadonlySet<string>): boolean =>
+  effect.kind === "startChild" && effect.command.detached === true && settled.has(effect.command.operation);
 
 /** An item that the code has begun again before the cut goes on where it is. */
 function keepsResult(operation: Operation, again: readonly string[], isAsked: boolean): boolean {

@@ -297,8 +297,10 @@ async function keepAlive(engine: Engine, run: Resident): Promise<void> {
 /** Does what a finished run still owes, then lets it leave the due index. */
 async function closeFinished(engine: Engine, run: Resident): Promise<void> {
   const { state, header } = run;
-  const { status, at } = state.finished!;
-  if (header.dueAt === undefined && header.status === status) return;
+  const { status, at, sequence } = state.finished!;
+  // It may have ended so before, and been redriven since.
+  const isShown = header.status === status && header.headerSequence >= sequence;
+  if (header.dueAt === undefined && isShown) return;
   await performAll(engine, run);
   await announceEnd(engine, state);
   // What the effects took: no entry can tell.
