@@ -227,7 +227,8 @@ export class ScopedRun implements RunContext {
       );
     const begun = this.#begin(name);
     const scoped = (scope: Scope): ScopedRun => new ScopedRun(this.#execution, scope);
-    return mapItems(this.#execution, begun, { name, items, work, options }, scoped);
+    // A copy has no holes, and is not changed under way.
+    return mapItems(this.#execution, begun, { name, items: Array.from(items), work, options }, scoped);
   }
 
   sleep(name: string, duration: Duration): Promise<void> {

@@ -63,6 +63,18 @@ test("a date that is none is InvalidDuration", async () => {
   expect(await codesOf(calls)).toEqual(new Set(["InvalidDuration"]));
 });
 
+test("a map has an item for each place of its list, also where that has holes, as it was when the map began", async () => {
+  const definition = workflow("holed", async (run) => {
+    const items = ["a", undefined, "c"];
+    delete items[1];
+    const mapping = run.map("m", items, (_item, given, index) => `${index}${given}`);
+    items.length = 0;
+    return mapping;
+  });
+  const host = testHost({ workflows: [definition] });
+  expect(await host.result(await host.start(definition))).toEqual(["0a", "1undefined", "2c"]);
+});
+
 test("one matcher in nonRetryable needs no list", async () => {
   let attempts = 0;
   const definition = workflow("once", (run) =>
