@@ -153,7 +153,7 @@ export class Registry {
     for (const [group, members] of Object.entries(groups))
       for (const member of new Set(members)) if (isWorkflow(member)) this.#addTo(group, member);
     for (const candidate of new Set(workflows))
-      if (isWorkflow(candidate) && !this.#groups.has(candidate)) this.#add(candidate);
+      if (isWorkflow(candidate) && !this.#groups.has(candidate)) this.add(candidate);
   }
 
   #addTo(group: string, added: AnyWorkflow): void {
@@ -163,11 +163,11 @@ export class Registry {
         "DuplicateWorkflow",
         `Expected workflow ${JSON.stringify(added.name)} to be in one group, got ${other} and ${group}. Export it from one group's module only.`,
       );
-    this.#add(added);
+    this.add(added);
     this.#groups.set(added, group);
   }
 
-  #add(added: AnyWorkflow): void {
+  add(added: AnyWorkflow): void {
     const versions = this.#byName.get(added.name) ?? [];
     if (versions.some((other) => other.version === added.version))
       throw new StepfoldError(

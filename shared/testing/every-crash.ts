@@ -7,7 +7,7 @@ import { canonicalJson, toJson } from "../core/json.ts";
 import { type AnyWorkflow, isWorkflow } from "../core/workflow.ts";
 import { TestHost, type TestHostOptions } from "./host.ts";
 
-/** Takes a workflow, several, or a host's options. Answers how many crashes there were. Throws `CrashChangedOutcome`,
+/** Takes a workflow, which brings the children that it starts, several, or a host's options. Answers how many crashes there were. Throws `CrashChangedOutcome`,
  * which names the moment, for `crashAt`. The scenario gets a host of its own each time, and answers the outcome as
  * JSON. A crash uses up an attempt, but no virtual time. */
 export async function everyCrash(
@@ -29,8 +29,7 @@ export async function everyCrash(
 }
 
 function optionsOf(given: AnyWorkflow | readonly AnyWorkflow[] | TestHostOptions): TestHostOptions {
-  if (isWorkflow(given)) return { workflows: [given] };
-  return "workflows" in given ? given : { workflows: given };
+  return !isWorkflow(given) && "workflows" in given ? given : { workflows: given };
 }
 
 const changed = (crashAt: number, expected: string, found: string, cause?: unknown): StepfoldError =>

@@ -48,10 +48,11 @@ import { Work } from "./work.ts";
 /** A run's id that remembers what the run will answer. */
 export type RunId<O = unknown> = string & { readonly output?: O };
 
-export type Workflows = Iterable<unknown> | Readonly<Record<string, unknown>>;
+export type Workflows = AnyWorkflow | Iterable<unknown> | Readonly<Record<string, unknown>>;
 
 export interface TestHostOptions {
-  /** Workflows, in a list or by name, such as an entry module (`import * as`): what else that exports is left out. */
+  /** Workflows, in a list or by name, such as an entry module (`import * as`): what else that exports is left out. Or
+   * one alone: the children that it starts come with it. */
   workflows: Workflows;
   /** Decides every id and random number. Default 1. */
   seed?: number;
@@ -97,6 +98,7 @@ export class TestHost {
     this.#work = new Work(options.patienceMs ?? 1_000);
     for (const [workflow, runner] of Object.entries(options.runners ?? {})) this.runner(workflow, runner);
     this.#workflows = this.#watched(options.workflows);
+    if (isWorkflow(options.workflows)) this.#work.onChild = (child) => this.#adopt(child);
     this.#log = options.log ?? silent;
     this.#crashAt = options.crashAt;
     this.#maps = { ...mapLimits, ...options.maps };
@@ -263,7 +265,16 @@ export class TestHost {
     }
   }
 
+  #adopt(child: AnyWorkflow): void {
+    const { name, version } = child;
+    if (this.#workflows.some((known) => known.name === name && known.version === version)) return;
+    const watched = this.#work.watched(child);
+    this.#workflows.push(watched);
+    this.#engine.registry.add(watched);
+  }
+
   #watched(workflows: Workflows): AnyWorkflow[] {
+    if (isWorkflow(workflows)) return [this.#work.watched(workflows)];
     const members = Symbol.iterator in workflows ? [...workflows] : Object.values(workflows);
     return members.filter(isWorkflow).map((workflow) => this.#work.watched(workflow));
   }

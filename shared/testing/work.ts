@@ -6,8 +6,8 @@
  * 2. The workflows that a host registers are the users', with each step's function wrapped; nothing else changes.
  */
 import { setTimeout as realTime } from "node:timers/promises";
-import type { Branches, RunContext, StepContext, StepOptions } from "../core/context.ts";
-import type { AnyWorkflow } from "../core/workflow.ts";
+import type { Branches, ChildOptions, RunContext, StepContext, StepOptions } from "../core/context.ts";
+import { type AnyWorkflow, isWorkflow } from "../core/workflow.ts";
 
 export class Work {
   readonly #patienceMs: number;
@@ -45,6 +45,9 @@ export class Work {
   forget(): void {
     this.#inFlight.clear();
   }
+
+  /** Called with each workflow that a run starts as its child, before it does. */
+  onChild: ((workflow: AnyWorkflow) => void) | undefined;
 
   watched(workflow: AnyWorkflow): AnyWorkflow {
     const { handler } = workflow;
@@ -106,7 +109,11 @@ export class Work {
       any: (name, branches) => run.any(name, branched(branches) as typeof branches),
       race: (name, branches) => run.race(name, branched(branches) as typeof branches),
     };
-    const own: Partial<RunContext> = { step, ...rest, ...forks };
+    const child = (...call: [string, AnyWorkflow, unknown?, ChildOptions?]): Promise<unknown> => {
+      if (isWorkflow(call[1])) this.onChild?.(call[1]);
+      return (run.child as (...call: unknown[]) => Promise<unknown>).apply(run, call);
+    };
+    const own = { step, child, ...rest, ...forks };
     return new Proxy(run, {
       get(target, key) {
         const member: unknown = Reflect.get(key in own ? own : target, key);

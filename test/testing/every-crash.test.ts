@@ -68,8 +68,17 @@ describe("a scenario that lets no time pass for retries", () => {
     );
   });
 
-  test("may be given the workflow alone", async () => {
+  test("may be given the workflow alone, which brings its children, and theirs", async () => {
     const { crashes } = await everyCrash(size, async (host) => host.result(await host.start(size, "abc")));
     expect(crashes).toBeGreaterThan(5);
+    const above = workflow("above", (run, text: string) => run.child("approved", approved, text));
+    await everyCrash(above, async (host) => {
+      const runId = await host.start(above, " text ");
+      const { childRunId } = (await host.operations(runId))[0]!;
+      await host.skip("3 days");
+      await host.signal(childRunId!, "paid", 1);
+      await host.approve(childRunId!, "approval");
+      return host.result(runId);
+    });
   });
 });
