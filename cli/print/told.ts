@@ -7,8 +7,12 @@ import { jsonText } from "./text.ts";
 
 /** A run that was changed. */
 export function changed(run: Run, api: Api): void {
-  if (api.isJson) api.sayJson(run);
-  else api.terminal.say(headline(run, api));
+  if (api.isJson) return api.sayJson(run);
+  const { terminal, next } = api;
+  terminal.say(headline(run, api));
+  // What it was before is still shown: the request is what has changed.
+  if (run.cancel !== undefined && !isFinished(run))
+    terminal.say(terminal.paint("dim", `  it was asked to end. Follow it: ${next("watch", run.runId)}`));
 }
 
 export function startedLines(run: Run, api: Api): string[] {

@@ -133,7 +133,11 @@ describe("a run is steered", () => {
   test("cancelled, and then redriven", async () => {
     await cli.stepfold("start", "nap", '{"for": "1 day"}', "--run-id", "c");
     await expect.poll(async () => (await cli.client.get("c")).status).toBe("sleeping");
-    expect((await cli.stepfold("cancel", "c", "--reason", "enough", "--by", "ada")).code).toBe(0);
+    const asked = await cli.stepfold("cancel", "c", "--reason", "enough", "--by", "ada");
+    expect(asked.code).toBe(0);
+    expect(asked.stdout).toMatch(
+      /^(⊘ nap c cancelled.*|◌ nap c sleeping.*\n {2}it was asked to end\. Follow it: stepfold watch c)\n$/,
+    );
     expect((await cli.client.wait("c")).cancel).toMatchObject({ reason: "enough", by: "ada" });
     await cli.client.start("greet", { name: "Ada" }, { runId: "over", waitSeconds: 20 });
     const late = await cli.stepfold("cancel", "over");
