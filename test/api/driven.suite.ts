@@ -176,6 +176,14 @@ function managed(open: Open): void {
     expect(await run("POST", `/${verb}`, { body })).toMatchObject(problem(422, "InvalidInput"));
   });
 
+  test("an error that says nothing is refused with what it should say", async () => {
+    const { run } = await begun(open, "managed");
+    const issues = [{ path: "error", message: expect.stringContaining("an object with a message") }];
+    expect(await run("POST", "/fail", { body: { error: { foo: 1 } } })).toMatchObject(
+      problem(422, "InvalidInput", { issues }),
+    );
+  });
+
   test("a pause is shown until it is resumed, and keeps no owner from its say", async () => {
     const { run } = await begun(open, "managed");
     expect((await run("POST", "/pause", { body: { reason: "lunch" } })).body.status).toBe("paused");

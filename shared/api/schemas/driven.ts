@@ -25,18 +25,21 @@ const PROSE_LENGTH_MAX = 16_384;
 const COUNT_MAX = 1_000_000_000;
 
 /** A text is its message. */
-export const givenError = z.union([
-  prose(PROSE_LENGTH_MAX),
-  z.strictObject({
-    code: text(TEXT_LENGTH_MAX).optional(),
-    name: text(TEXT_LENGTH_MAX).optional(),
-    message: prose(PROSE_LENGTH_MAX),
-    operation: name.optional(),
-    attempts: z.number().int().min(0).max(COUNT_MAX).optional(),
-    data: json.optional(),
-    cause: runError.optional(),
-  }),
-]);
+export const givenError = z.union(
+  [
+    prose(PROSE_LENGTH_MAX),
+    z.strictObject({
+      code: text(TEXT_LENGTH_MAX).optional(),
+      name: text(TEXT_LENGTH_MAX).optional(),
+      message: prose(PROSE_LENGTH_MAX),
+      operation: name.optional(),
+      attempts: z.number().int().min(0).max(COUNT_MAX).optional(),
+      data: json.optional(),
+      cause: runError.optional(),
+    }),
+  ],
+  "expected a text, or an object with a message and the other fields of an error",
+);
 components.add(givenError, { id: "GivenError" });
 
 export const waitBody = z.strictObject({
