@@ -249,7 +249,12 @@ export class Mailbox {
     this.#cancelTimer = undefined;
     this.#timerAt = undefined;
     const waitMs = (at ?? 0) - this.#options.clock.now();
-    if (!isWanted || waitMs <= 0) return;
+    if (!isWanted) return;
+    if (waitMs <= 0) {
+      // Its time came since somebody looked, and no timer will tell those who wait.
+      if (this.#waiters.size > 0) this.#askPump();
+      return;
+    }
     this.#timerAt = at;
     this.#cancelTimer = this.#options.clock.after(waitMs, () => {
       this.#timerAt = undefined;
