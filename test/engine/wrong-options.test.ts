@@ -63,6 +63,24 @@ test("a date that is none is InvalidDuration", async () => {
   expect(await codesOf(calls)).toEqual(new Set(["InvalidDuration"]));
 });
 
+test("a schema that throws refuses what it is given", async () => {
+  const url = z.string().transform((text) => new URL(text).href);
+  const definition = workflow("visit", { input: url, output: url }, (_run, input) =>
+    `${input}${input}`.slice(0, 9),
+  );
+  const host = testHost({ workflows: definition });
+  const refused = host.start(definition, "nowhere");
+  await expect(refused).rejects.toMatchObject({
+    code: "InvalidInput",
+    data: { issues: [{ path: "", message: expect.stringContaining("Invalid URL") }] },
+  });
+  const runId = await host.start(definition, "https://a.example");
+  expect(await host.result(runId)).toBe("https://a/");
+  const wrong = workflow("wrong", { output: url }, () => "nowhere");
+  const other = testHost({ workflows: wrong });
+  await expect(other.result(await other.start(wrong))).rejects.toMatchObject({ code: "InvalidInput" });
+});
+
 test("a map has an item for each place of its list, also where that has holes, as it was when the map began", async () => {
   const definition = workflow("holed", async (run) => {
     const items = ["a", undefined, "c"];
