@@ -44,8 +44,9 @@ export async function sendSignal(engine: Engine, request: SignalRequest): Promis
   if (run === undefined) throw runNotFound(request.runId);
   engine.known.keep(request.runId, run);
   const signalId = request.signalId ?? engine.clock.id();
-  if (run.state.finished !== undefined && (request.afterStart || run.state.signals.has(signalId)))
-    return { signalId };
+  const isOver = run.state.finished !== undefined;
+  const isLast = run.state.continuedTo === undefined;
+  if (isOver && ((request.afterStart && isLast) || run.state.signals.has(signalId))) return { signalId };
   if (run.state.continuedTo !== undefined) {
     await ensureSuccessor(engine, run.state);
     const through = request.through ?? request.runId;

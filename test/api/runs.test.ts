@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { runIdOfKey } from "../../shared/core/ids.ts";
+import { workflow } from "../../shared/core/workflow.ts";
 import { pause } from "../../shared/engine/control.ts";
 import * as workflows from "./workflows.ts";
 import { aWorld, problem } from "./world.ts";
@@ -101,6 +102,27 @@ describe("POST /runs", () => {
     await runs.skip("1s");
     const { body: signals } = await ask("GET", "/runs/s/signals");
     expect(signals.items.map((signal: { payload: number }) => signal.payload)).toEqual([1, 2]);
+  });
+
+  test("signal-with-start reaches the run that the one of that id goes on as, and a chain's end is no error", async () => {
+    const cart = workflow("cart", async (run, sum: number): Promise<number> => {
+      const price = await run.waitForSignal<number>("add");
+      return price === 0 ? sum : run.continueAsNew(sum + price);
+    });
+    const { ask, runs } = aWorld([cart]);
+    const body = (price: number) => ({
+      workflow: "cart",
+      runId: "c",
+      input: 0,
+      signal: { name: "add", payload: price },
+    });
+    const statuses = [];
+    for (const price of [3, 4, 5, 0, 6]) {
+      statuses.push((await ask("POST", "/runs", { body: body(price) })).status);
+      await runs.skip("1s");
+    }
+    expect(statuses).toEqual([201, 200, 200, 200, 200]);
+    expect(await runs.result("c")).toBe(12);
   });
 
   test("a start that is sent again with its key signals once", async () => {
