@@ -142,6 +142,8 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
     state.operations.delete(id);
     if (asked.has(id)) reopen(state, operation);
   }
+  // What was taken back comes before what was sent after it.
+  state.buffered = new Set([...state.signals.keys()].filter((id) => state.buffered.has(id)));
   if (state.created.driver === "remote") refoldTurns(state);
   for (const { event: past } of dropped) if (past.type === "PatchMarked") state.markers.delete(past.name);
   state.requests.add(event.requestId);

@@ -156,7 +156,10 @@ function redriveNode(
       const wake = `redrive:${requestId}`;
       if (node.round >= round) return { events: [], wake: node.finished === undefined ? wake : undefined };
       if (node.finished === undefined) return nothing;
-      const point = redrivePoint(node, afresh ? node.created.node!.name : undefined);
+      const { name } = node.created.node!;
+      // One that was cancelled before it began has nothing of the map's to begin afresh.
+      const hasBegun = [...node.operations.values()].some((operation) => operation.name === name);
+      const point = redrivePoint(node, afresh && hasBegun ? name : undefined);
       const redriven = { type: "RunRedriven", requestId, ...point, round } as const;
       return { events: [redriven], wake, changesStatus: true };
     }),

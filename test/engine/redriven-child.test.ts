@@ -79,3 +79,52 @@ describe("a redrive behind a child that runs beside what failed", () => {
     expect(await host.result(runId)).toEqual({ left: "left", right: "right" });
   });
 });
+
+describe("a redrive from before a spread map that was cut before it began", () => {
+  test("does its items", async () => {
+    let works = false;
+    const parent = workflow("parent", { retry }, (run) =>
+      run.all("both", {
+        step: (run) =>
+          run.step("break", () => {
+            if (!works) throw new Error("not yet");
+            return "done";
+          }),
+        map: (run) =>
+          run.map("each", [1, 2, 3], (run, item) => run.step("add", () => item + 1), { batch: 2 }),
+      }),
+    );
+    const host = testHost({ workflows: [parent] });
+    const runId = await host.start(parent);
+    await expect(host.result(runId)).rejects.toThrow("not yet");
+    works = true;
+    await host.redrive(runId, { from: "both" });
+    await host.skip("1 minute");
+    expect(await host.result(runId)).toEqual({ step: "done", map: [2, 3, 4] });
+  });
+});
+
+describe("a redrive that takes a signal back", () => {
+  test("keeps its place before those that came after it", async () => {
+    let works = false;
+    const parent = workflow("parent", { retry }, async (run) => {
+      await run.step("first", () => {});
+      const one = await run.waitForSignal<number>("item");
+      await run.sleep("nap", "1m");
+      await run.step("break", () => {
+        if (!works) throw new Error("not yet");
+      });
+      return [one, await run.waitForSignal<number>("item")];
+    });
+    const host = testHost({ workflows: [parent] });
+    const runId = await host.start(parent);
+    await host.signal(runId, "item", 1);
+    await host.signal(runId, "item", 2);
+    await host.skip("2 minutes");
+    await expect(host.result(runId)).rejects.toThrow("not yet");
+    works = true;
+    await host.redrive(runId, { from: "first" });
+    await host.skip("2 minutes");
+    expect(await host.result(runId)).toEqual([1, 2]);
+  });
+});
