@@ -6,12 +6,12 @@
 import { isDriven } from "../../shared/core/driven.ts";
 import type { ChildFinished, Entry, RunEvent } from "../../shared/core/events.ts";
 import { applyEntry, fold } from "../../shared/core/fold.ts";
-import { idempotencyKeyOf } from "../../shared/core/ids.ts";
 import type { Json } from "../../shared/core/json.ts";
 import { CLOCK_SKEW_MS, ITEM_BYTES_MAX, RETENTION_MS } from "../../shared/core/limits.ts";
 import type { Effect, RunState } from "../../shared/core/state.ts";
 import type { Wake } from "../../shared/engine/wake.ts";
 import type { NewRun, Projection, RunKey } from "../../shared/ports/journal.ts";
+import { Keys } from "./keys.ts";
 import type { Process } from "./process.ts";
 
 /** A run as the store has it. */
@@ -25,6 +25,12 @@ export interface Watched {
   retentionMs: number;
   /** The events that wakes have named. */
   named: Set<string>;
+}
+
+/** How a step's function is called. */
+export interface Invocation {
+  timeoutMs: number;
+  isOnce?: boolean | undefined;
 }
 
 export interface Violation {
@@ -47,6 +53,14 @@ const DELIVERED = new Set<string>([
 /** What a finished run's journal may go on with. */
 const REOPENS = new Set<string>(["RunRedriven", "UndoRequested"]);
 
+const isRedriveAfter =
+  (time: number) =>
+  ({ at, events }: Entry): boolean =>
+    at >= time && events.some(({ type }) => type === "RunRedriven");
+
+const isEnd = ({ events }: Entry): boolean =>
+  events.some(({ type }) => /^Run(Completed|Failed|Cancelled|TimedOut)$/.test(type));
+
 /** The name by which a wake calls an event from outside. */
 function wakeNameOf(event: RunEvent): string | undefined {
   if (event.type === "SignalReceived") return `signal:${event.signalId}`;
@@ -67,8 +81,7 @@ export class Checker {
   readonly #nowOf: (process: string) => number;
   readonly #retentionOf: (workflow: string) => number | undefined;
   readonly #isPublished: (runId: string, revision: number) => boolean;
-  /** Which step an idempotency key stands for. */
-  readonly #steps = new Map<string, { run: Watched; operation: string }>();
+  readonly #keys = new Keys();
   /** Told of each event before it is folded. */
   readonly #onEvent: (run: Watched, event: RunEvent) => void;
   /** Told of each entry of a managed or mirrored run, once it is folded. */
@@ -153,7 +166,12 @@ export class Checker {
   #toldInTime(parent: Watched, operation: string): void {
     const childRunId = parent.state.operations.get(operation)?.childRunId;
     const child = childRunId === undefined ? undefined : this.#lastOf(childRunId);
-    if (child?.state.finished === undefined)
+    // One that was started before a redrive may end after it: its word is late, and says nothing of the next.
+    const isOther = [...this.runs.values()].some(({ entries, state: { created } }) => {
+      const isOf = created.parent?.operation === operation.replace(/~$/, "");
+      return isOf && created.parent?.runId === parent.key.runId && entries.some(isEnd);
+    });
+    if (child?.state.finished === undefined && !isOther)
       this.violate(
         "J5",
         parent.key.runId,
@@ -241,14 +259,11 @@ export class Checker {
   #event(run: Watched, event: RunEvent, entry: Entry): void {
     const { state } = run;
     this.#onEvent(run, event);
+    this.#keys.stored(run, event);
     const of = DELIVERED.has(event.type) ? (event as { operation: string }).operation : undefined;
     if (of !== undefined && state.operations.has(of) && !state.open.has(of))
       this.violate("J12", run.key.runId, `${event.type} comes after ${of} was settled`);
     switch (event.type) {
-      case "StepStarted":
-      case "ConditionStarted":
-        this.#steps.set(idempotencyKeyOf(run.key.inc, event.operation), { run, operation: event.operation });
-        return;
       case "StepCompleted":
         return this.#completed(run, event.operation, event.output);
       case "TimerFired": {
@@ -260,7 +275,8 @@ export class Checker {
       case "GateOpened":
         return this.#onGate(run.key.runId, event.name);
       case "ChildStarted":
-        if (this.#announced.has(event.childRunId))
+        // A node of a map is the same run through all redrives, and so is a detached child.
+        if (event.node === undefined && event.detached !== true && this.#announced.has(event.childRunId))
           this.violate("R5", run.key.runId, `${event.childRunId} is the id of two children`);
         this.#announced.add(event.childRunId);
         return;
@@ -280,7 +296,7 @@ export class Checker {
 
   #completed(run: Watched, operation: string, output: unknown): void {
     if (run.state.operations.get(operation)?.kind === "compensation") return;
-    const returned = this.#returned.get(idempotencyKeyOf(run.key.inc, operation));
+    const returned = this.#returned.get(this.#keys.present({ run, operation }));
     const value = output === undefined ? undefined : (output as { v?: Json }).v;
     if (output !== undefined && !("v" in (output as object))) return;
     if (!returned?.has(JSON.stringify(value) ?? "undefined"))
@@ -331,8 +347,7 @@ export class Checker {
     this.#onDue();
     if (dueAt !== null) return;
     // A redrive puts it back, if it comes between the end that this is of and this.
-    const isRedriven = (entry: Entry) => entry.events.some(({ type }) => type === "RunRedriven");
-    if ((headerSequence ?? 0) < (run.entries.findLast(isRedriven)?.sequence ?? 0)) return;
+    if ((headerSequence ?? 0) < (run.entries.findLast(isRedriveAfter(0))?.sequence ?? 0)) return;
     if (run.state.finished === undefined)
       return this.violate("J6", key.runId, "It left the due index unfinished");
     const owed = this.owed(run);
@@ -361,6 +376,8 @@ export class Checker {
       const operation = parent.state.open.get(created.parent!.operation);
       if (
         operation?.childRunId === (created.firstRunId ?? run.key.runId) &&
+        // Redriven since, the parent asks its nodes anew.
+        !(created.node !== undefined && parent.entries.some(isRedriveAfter(finished!.at))) &&
         !parent.state.childEnds.has(operation.id)
       )
         return `its parent was not told that it is ${finished?.status}`;
@@ -402,8 +419,8 @@ export class Checker {
   }
 
   /** A process calls a step's function. */
-  invoked(process: Process, idempotencyKey: string, attempt: number, name: string, timeoutMs: number): void {
-    const step = this.#steps.get(idempotencyKey);
+  invoked(process: Process, idempotencyKey: string, attempt: number, name: string, how: Invocation): void {
+    const step = this.#keys.of(idempotencyKey);
     if (step === undefined)
       return this.violate("J5", "?", `${process.name} calls step ${name}, which no stored entry has started`);
     const { run, operation } = step;
@@ -411,6 +428,10 @@ export class Checker {
     const where = `${process.name} calls attempt ${attempt} of step ${name} of`;
     if (attempt > attempts)
       return this.violate("J5", run.key.runId, `${where}, but only ${attempts} are in the journal`);
+    const wrong = this.#keys.called(idempotencyKey, step, how.isOnce === true);
+    if (wrong !== undefined && (how.isOnce || !process.mayBeStale))
+      return this.violate("key", run.key.runId, `${where} ${wrong}`);
+    const { timeoutMs } = how;
     if (run.state.lease?.owner !== process.name) {
       // It has lost the run and cannot know it yet: that takes a pause, or a clock that is wrong.
       if (process.mayBeStale) return;

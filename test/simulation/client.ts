@@ -61,7 +61,10 @@ export class Client {
 
   /** Looks until the run has come so far. */
   async until(runId: string, isSo: (state: RunState) => boolean): Promise<void> {
-    while (!isSo(this.world.checker.runs.get(runId)!.state)) await this.world.sleep(5_000);
+    while (!isSo(this.world.checker.runs.get(runId)!.state)) {
+      await this.world.sleep(5_000);
+      if (this.world.isOver) return never();
+    }
   }
 
   /** `key` makes it happen once, however often it is asked for. */
@@ -75,9 +78,10 @@ export class Client {
     await this.#ask(runId, "resume", (engine) => resume(engine, runId, { requestId }));
   }
 
-  async redrive(runId: string, key: string): Promise<void> {
+  async redrive(runId: string, key: string, from?: string): Promise<void> {
     const requestId = requestIdOf("redrive", key, undefined);
-    await this.#ask(runId, "redrive", (engine) => redrive(engine, runId, { requestId }));
+    const request = { requestId, ...(from === undefined ? {} : { from }) };
+    await this.#ask(runId, "redrive", (engine) => redrive(engine, runId, request));
   }
 
   async approve(runId: string, gate: string): Promise<void> {

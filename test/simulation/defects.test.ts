@@ -17,6 +17,10 @@ const broken = vi.hoisted(() => ({
   timersFirst: false,
   /** A map ends when all but one of its items have. */
   endsEarly: false,
+  /** What was undone is done again under the same key. */
+  sameKey: false,
+  /** A redrive does again what had completed. */
+  keepsNothing: false,
   /** A map that has failed begins the items that are left. */
   goesOn: false,
 }));
@@ -44,6 +48,22 @@ vi.mock("../../shared/core/replay.ts", async (original) => {
     return real.replay(execution, { ...state, history }, hydrate, from);
   };
   return { ...real, replay };
+});
+
+vi.mock("../../shared/core/ids.ts", async (original) => {
+  const real = await original<typeof import("../../shared/core/ids.ts")>();
+  const idempotencyKeyOf: typeof real.idempotencyKeyOf = (inc, operation, undone) =>
+    real.idempotencyKeyOf(inc, operation, broken.sameKey ? 0 : undone);
+  return { ...real, idempotencyKeyOf };
+});
+
+vi.mock("../../shared/core/redrive.ts", async (original) => {
+  const real = await original<typeof import("../../shared/core/redrive.ts")>();
+  const redrivePoint: typeof real.redrivePoint = (state, from) => {
+    const point = real.redrivePoint(state, from);
+    return broken.keepsNothing ? { ...point, keep: false } : point;
+  };
+  return { ...real, redrivePoint };
 });
 
 vi.mock("../../shared/core/forks.ts", async (original) => {
@@ -171,6 +191,18 @@ describe.each<[string, Planted]>([
   [
     "a race that a replay decides for the timer",
     { code: "timersFirst", only: ["generated"], found: /R1|R2|outcome/ },
+  ],
+  [
+    "the same idempotency key for what was undone and is done again",
+    { code: "sameKey", only: ["generated"], found: /what was undone since/ },
+  ],
+  [
+    "a redrive that does again what had completed",
+    { code: "keepsNothing", only: ["generated"], found: /was kept by the last redrive/ },
+  ],
+  [
+    "a second attempt of what is to be begun at most once",
+    { defects: planted.forgetsOnce, only: ["once", "generated"], found: /at most once/ },
   ],
   ["a map that ends before its items", { code: "endsEarly", only: ["generated"], found: /outcome/ }],
   ["a map that goes on after it has failed", { code: "goesOn", only: ["generated"], found: /outcome/ }],

@@ -53,6 +53,8 @@ const isClaim = (entry: Entry): boolean => entry.events.some(({ type }) => type 
 /** J6: a message is acknowledged before what it asked for is in the journal. */
 export const acknowledgesFirst: Defects = { acknowledgesFirst: true };
 
+export const forgetsOnce: Defects = { forgetsOnce: true };
+
 /** J9: a wake that meets a live lease is dropped, instead of sent again for the lease's end. */
 export const dropsAtLease: Defects = {
   ports: (ports, _process, { checker }) =>

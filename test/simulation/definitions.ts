@@ -20,7 +20,13 @@ export function definitionsOf(world: World, stagehand: Stagehand): AnyWorkflow[]
 
 const never = () => new Promise<never>(() => {});
 const nobody: World = { busy: never, kill: never, handOut() {}, isHealed: () => false };
-const nothing: Stagehand = { begin: () => () => {}, busy: never, asks() {}, handToken() {} };
+const nothing: Stagehand = {
+  begin: () => () => {},
+  busy: never,
+  isMended: () => false,
+  asks() {},
+  handToken() {},
+};
 
 /** Those that no process runs: to replay journals with. */
 export const definitions: readonly AnyWorkflow[] = definitionsOf(nobody, nothing);

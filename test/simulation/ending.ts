@@ -4,7 +4,7 @@
  */
 import type { MemoryPorts } from "../../shared/adapters/memory/index.ts";
 import { isDriven } from "../../shared/core/driven.ts";
-import type { Delivery, Ending } from "../../shared/core/events.ts";
+import type { Delivery, Ending, Entry } from "../../shared/core/events.ts";
 import { Execution, type Outcome } from "../../shared/core/execution.ts";
 import { fold } from "../../shared/core/fold.ts";
 import { canonicalJson, type Json, type Payload } from "../../shared/core/json.ts";
@@ -51,7 +51,7 @@ export class Endings {
   async #judge(): Promise<void> {
     const runs: FinishedRun[] = [];
     for (const { key, state } of this.#checker.runs.values())
-      if (state.created.workflow === "generated")
+      if (state.created.workflow === "generated" && state.created.node === undefined)
         runs.push({
           runId: key.runId,
           status: state.finished!.status,
@@ -63,6 +63,7 @@ export class Endings {
           firstRunId: state.created.firstRunId,
           parentRunId: state.created.parent?.runId,
           continuedTo: state.continuedTo,
+          isRedriven: state.redrives > 0,
           isUncompensated: state.uncompensated.length > 0,
         });
     const judge = new Judge(this.#world.ledger, runs, this.#world.disturbance());
@@ -125,12 +126,12 @@ export class Endings {
     if (isDriven(state.created)) return;
     // A leaf of a map takes its items and its code from the run that maps, which is repeated itself.
     if (state.created.node !== undefined) return;
-    if (!entries.some(({ events }) => events.some(({ type }) => type !== "LegStarted" && isOfCode(type))))
-      return;
+    if (!isCalled(entries)) return;
     for (let length = 1; length <= entries.length; length++) {
       const known = fold(run.key, entries.slice(0, length));
       const execution = await this.#replayed(known);
       const ahead = execution.take();
+      if (known.finished !== undefined && !isCalled(entries.slice(0, length))) continue;
       if (known.finished !== undefined) await this.#sameEnd(known, ahead as Ending | undefined);
       if (known.finished !== undefined || state.redrives > 0) continue;
       const next = state.history[known.history.length]?.event;
@@ -190,6 +191,9 @@ export class Endings {
     return readPayload(this.#memory, payload);
   }
 }
+
+const isCalled = (entries: readonly Entry[]): boolean =>
+  entries.some(({ events }) => events.some(({ type }) => type !== "LegStarted" && isOfCode(type)));
 
 /** Whether an event says that the code was called: a run that was cancelled before that is never replayed. */
 const isOfCode = (type: string): boolean =>

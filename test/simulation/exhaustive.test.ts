@@ -30,10 +30,10 @@ describe.each(Object.keys(scenarios))("%s", (name) => {
   });
 });
 
-/** Runs that park often, wait, compensate, and are redriven; and driven ones, which are told much. */
-const PACKED = ["timers", "polls", "redriven", "undone", "handover", "managed", "mirrored"];
+/** Runs that park often, wait, compensate, and are redriven. */
+const PACKED = ["timers", "polls", "redriven", "undone", "handover"];
 
-describe.each(PACKED)("%s, packed whenever it may be", (name) => {
+describe.each(PACKED)("%s, packed at every park", (name) => {
   it("packs, and reads what it has packed", async () => {
     const { trace } = await once(name, { isLossy: false, plan: [], profile: packing, isTraced: true });
     for (const asked of ["journal.putSegment", "journal.segments"])

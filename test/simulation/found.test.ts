@@ -103,6 +103,17 @@ describe("found", () => {
     expect(complaints(await history(scenario, {}))).toEqual([]);
   });
 
+  it("a redriven run that failed at once again, by a process that knew its first end, was not closed", async () => {
+    const part = { do: "step", ms: 0 } as const;
+    const root = { do: "map", count: 1, concurrency: 3, tolerate: 0, refusing: [0], part } as const;
+    const programs = [{ root: { ...root, refusing: [0] }, links: 0, gapsMs: [0], redrive: { afterMs: 0 } }];
+    for (let seed = 1; seed <= 20; seed++) {
+      const profile = { ...calm, latencyMs: 0 };
+      const options = { seed, isLossy: false, play: ["generated"], programs, profile, plan: [] };
+      expect(complaints(await new World(options).run())).toEqual([]);
+    }
+  });
+
   it("a claim kept what it had decided before its former owner's late entry", async () => {
     const profile = { visibilityMs: 150_000 };
     const { calls } = await history("plain", profile);

@@ -10,6 +10,7 @@ import { PortError, StepfoldError } from "../../shared/core/errors.ts";
 import { CLOCK_SKEW_MS, STEP_TIMEOUT_MS } from "../../shared/core/limits.ts";
 import type { AnyWorkflow } from "../../shared/core/workflow.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
+import type { Invocation } from "./checker.ts";
 import { definitionsOf } from "./definitions.ts";
 import { observedJournal, observedPublisher, observedWakes } from "./observed.ts";
 import type { World } from "./world.ts";
@@ -126,10 +127,14 @@ export class Process {
       const replacement = this.#world.services.replacements[`${ofWorkflow}/${name}`] as
         | typeof work
         | undefined;
+      const how = { timeoutMs, isOnce: options?.atMostOnce };
       return run.step(
         name,
-        (context) => this.#invoke(name, replacement ?? work, context, timeoutMs),
-        options,
+        (context) => this.#invoke(name, replacement ?? work, context, how),
+        this.#watchedUndoing(name, {
+          ...options,
+          ...(this.#world.defects.forgetsOnce ? { atMostOnce: false } : {}),
+        }),
       );
     };
     const branched = (branches: Branches): Branches =>
@@ -142,7 +147,7 @@ export class Process {
     const own: Partial<RunContext> = {
       step,
       poll: (name, check, options) =>
-        run.poll(name, (step) => this.#invoke(name, check, step, stepMs), options),
+        run.poll(name, (step) => this.#invoke(name, check, step, { timeoutMs: stepMs }), options),
       map: (name, items, work, options) =>
         run.map(
           name,
@@ -162,14 +167,25 @@ export class Process {
     });
   }
 
+  #watchedUndoing<T>(name: string, options: StepOptions<T> = {}): StepOptions<T> {
+    const { compensate } = options;
+    if (compensate === undefined) return options;
+    const undo = (output: T, step: StepContext) => {
+      const { checker } = this.#world;
+      checker.invoked(this, step.idempotencyKey, step.attempt, `undo ${name}`, { timeoutMs: 0 });
+      return compensate(output, step);
+    };
+    return { ...options, compensate: undo };
+  }
+
   async #invoke<T>(
     name: string,
     work: (step: StepContext) => T | Promise<T>,
     step: StepContext,
-    timeoutMs: number,
+    how: Invocation,
   ): Promise<T> {
     const { checker } = this.#world;
-    checker.invoked(this, step.idempotencyKey, step.attempt, name, timeoutMs);
+    checker.invoked(this, step.idempotencyKey, step.attempt, name, how);
     this.#world.trace(this.name, `calls ${name}, attempt ${step.attempt}`);
     this.#world.callers.set(step.idempotencyKey, this);
     const value = await work(step);

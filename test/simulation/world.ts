@@ -44,6 +44,8 @@ export interface Defects {
   settings?: Partial<Settings>;
   /** Messages are acknowledged first, and handled then. */
   acknowledgesFirst?: boolean;
+  /** Steps that are to be begun at most once are begun as any other. */
+  forgetsOnce?: boolean;
 }
 
 export interface HistoryOptions {

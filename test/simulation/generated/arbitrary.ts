@@ -35,6 +35,16 @@ const refused = part({ do: fc.constant("step"), ms: fc.constantFrom(0, 900), ref
   "ms",
   "refused",
 ]);
+const broken = part({ do: fc.constant("step"), ms: fc.constantFrom(0, 900), broken: flag, undo: flag }, [
+  "do",
+  "ms",
+  "broken",
+]);
+const once = part({ do: fc.constant("step"), ms: fc.constantFrom(0, 900, 4_000), once: flag }, [
+  "do",
+  "ms",
+  "once",
+]);
 const sleep = part({ do: fc.constant("sleep"), ms: lengthMs }, ["do", "ms"]);
 const name = fc.constantFrom("red", "blue");
 const signal = part({ do: fc.constant("signal"), name, timeoutMs }, ["do", "name"]);
@@ -69,6 +79,7 @@ const common = [
   { arbitrary: step, weight: 6 },
   { arbitrary: refused, weight: 1 },
   { arbitrary: large, weight: 1 },
+  { arbitrary: once, weight: 1 },
   { arbitrary: sleep, weight: 4 },
   { arbitrary: gate, weight: 1 },
   { arbitrary: callback, weight: 1 },
@@ -76,8 +87,42 @@ const common = [
   { arbitrary: publish, weight: 1 },
 ];
 const leafOfChild = fc.oneof(...common, { arbitrary: timedSignal, weight: 1 });
+/** What knows nothing of the run that it is in: parts of maps that are spread over others. */
+const leafOfTree = fc.oneof(
+  { arbitrary: step, weight: 4 },
+  { arbitrary: refused, weight: 1 },
+  { arbitrary: broken, weight: 1 },
+  { arbitrary: once, weight: 1 },
+  { arbitrary: sleep, weight: 2 },
+  { arbitrary: callback, weight: 1 },
+  { arbitrary: poll, weight: 1 },
+);
+const treePart = fc.oneof(
+  leafOfTree,
+  fc.record({
+    do: fc.constant("sequence" as const),
+    parts: fc.array(leafOfTree, { minLength: 1, maxLength: 3 }),
+  }),
+  fc.record({
+    do: fc.constantFrom("all" as const, "race" as const),
+    parts: fc.array(leafOfTree, { minLength: 1, maxLength: 2 }),
+  }),
+);
+const treeMap: fc.Arbitrary<Node> = fc.integer({ min: 1, max: 7 }).chain((count) =>
+  fc.record({
+    do: fc.constant("map" as const),
+    count: fc.constant(count),
+    concurrency: fc.integer({ min: 1, max: 4 }),
+    tolerate: fc.integer({ min: 0, max: 2 }),
+    refusing: fc.uniqueArray(fc.nat(count - 1), { maxLength: 2 }),
+    batch: fc.integer({ min: 1, max: 3 }),
+    part: treePart,
+  }),
+);
 const leaf = fc.oneof(
   ...common,
+  { arbitrary: broken, weight: 2 },
+  { arbitrary: treeMap, weight: 1 },
   { arbitrary: signal, weight: 4 },
   { arbitrary: patched, weight: 1 },
   { arbitrary: leafOfChild.map((part): Node => ({ do: "child", part })), weight: 1 },
@@ -137,6 +182,13 @@ const drawn = fc.record({
     fc.record({ atMs, forMs: fc.constantFrom(0, 700, 20 * MINUTE_MS) }),
   ),
   patchMs: fc.oneof(fc.constant(undefined), atMs),
+  redrive: fc.oneof(
+    fc.constant(undefined),
+    fc.record(
+      { afterMs: fc.constantFrom(0, 3_000, 20 * MINUTE_MS), from: fc.nat(9) },
+      { requiredKeys: ["afterMs"] },
+    ),
+  ),
 });
 
 /** Absent keys are absent: a program is compared and printed as JSON. */

@@ -14,6 +14,8 @@ export interface Stagehand {
   begin(runId: string, at: string, attempt: number): () => void;
   /** Takes virtual time; throws when the step's signal aborts. */
   busy(step: StepContext, ms: number): Promise<void>;
+  /** Whether what was broken for a run has been mended. */
+  isMended(runId: string): boolean;
   /** A gate will open. */
   asks(runId: string, at: string, gate: Node & { do: "gate" }): void;
   /** A callback's token is given to somebody, who will use it. */
@@ -144,7 +146,7 @@ class Interpreter {
     const work = async (step: StepContext) => {
       const end = this.#stagehand.begin(this.#runId, at, step.attempt);
       if (node.ms > 0) await this.#stagehand.busy(step, node.ms);
-      if (node.refused) throw new Refused(at);
+      if (node.refused || (node.broken && !this.#stagehand.isMended(this.#runId))) throw new Refused(at);
       if (step.attempt <= (node.failures ?? 0)) throw new Error("not yet");
       end();
       return { by: `${at}#${step.attempt}`, ...(node.large ? { filler: "x".repeat(LARGE_BYTES) } : {}) };
@@ -154,7 +156,8 @@ class Interpreter {
       if (!by.startsWith(`${at}#`)) throw new Error(`Expected to undo ${at}, got ${by}`);
       end();
     };
-    const { by } = await run.step(at, work, node.undo ? { compensate } : {});
+    const options = { ...(node.undo ? { compensate } : {}), ...(node.once ? { atMostOnce: true } : {}) };
+    const { by } = await run.step(at, work, options);
     return by;
   }
 

@@ -21,6 +21,7 @@ export interface FinishedRun {
   parentRunId: string | undefined;
   continuedTo: string | undefined;
   isUncompensated: boolean;
+  isRedriven: boolean;
 }
 
 /** How much was disturbed in the history. */
@@ -53,14 +54,18 @@ export class Judge {
     const played = this.#ledger.played.get(run.firstRunId ?? run.runId);
     // What continues begins with a state of its own.
     const isFirst = run.firstRunId === undefined;
+    const isSteered = played?.program.pause !== undefined || run.isRedriven;
     const reference = new Reference({
       marks: this.#ledger.of(run.runId),
       signals: played?.signals ?? [],
       patchedAt: isFirst ? played?.patchedAt : undefined,
       isPatchSent: isFirst && played?.isPatchSent === true,
       child: (at) => this.#childAt(run.runId, at),
-      repeats: this.#disturbance.repeats,
-      lateMs: played?.program.pause === undefined ? this.#disturbance.lateMs : undefined,
+      // What was cut, or undone, is done again.
+      repeats: this.#disturbance.repeats + (run.isRedriven ? 60 : 0),
+      isCrashed: this.#disturbance.repeats > 0,
+      isRedriven: run.isRedriven,
+      lateMs: isSteered ? undefined : this.#disturbance.lateMs,
       skewMs: this.#disturbance.skewMs,
       blindMs: this.#disturbance.blindMs,
     });
@@ -80,7 +85,8 @@ export class Judge {
   }
 
   #childAt(runId: string, at: string): ChildEnd | undefined {
-    for (let run of this.#runs.values()) {
+    // The last one: a redrive has started another.
+    for (let run of [...this.#runs.values()].reverse()) {
       if (run.input.label !== `${runId} ${at}`) continue;
       while (run.continuedTo !== undefined) run = this.#runs.get(run.continuedTo)!;
       return { status: run.status, output: run.output };
@@ -95,6 +101,8 @@ export class Judge {
     const cleanUpMs = /"finally"|"undo"/.test(JSON.stringify(input.root)) ? CLEAN_UP_MS : 0;
     const patienceMs = this.#disturbance.patienceMs + cleanUpMs + (played?.program.pause?.forMs ?? 0);
     if (status === "timedOut") {
+      // Redriven from what it did after that, it ends as it was.
+      if (run.isRedriven) return undefined;
       if (deadline === undefined) return "It timed out, and has no deadline";
       return finishedAt + skewMs < deadline ? "It timed out before its deadline" : undefined;
     }
@@ -105,14 +113,19 @@ export class Judge {
     if (status === "cancelled" && run.error !== undefined) return `Its clean-up failed: ${run.error.message}`;
     const isLate =
       played?.isCancelAnswered === true && finishedAt > played.cancelledAt! + patienceMs && input.left >= 0;
-    return isLate && status !== "cancelled" && run.firstRunId === undefined
+    return isLate && !run.isRedriven && status !== "cancelled" && run.firstRunId === undefined
       ? `It ended ${status} ${finishedAt - played.cancelledAt!} ms after its cancel was accepted`
       : undefined;
   }
 
   /** What has surely been done is undone if the run failed, the last first; nothing is if it completed. */
-  #undone({ runId, status, isUncompensated }: FinishedRun, reference: Reference): string | undefined {
+  #undone(
+    { runId, status, isUncompensated, isRedriven }: FinishedRun,
+    reference: Reference,
+  ): string | undefined {
     const marks = this.#ledger.of(runId);
+    // What was undone may have been done again since, or taken another way.
+    if (isRedriven) return undefined;
     const undos = [...marks].filter(([at]) => at.endsWith("~"));
     if (status === "completed")
       return undos.length === 0 ? undefined : `It completed, and ${undos[0]![0].slice(0, -1)} was undone`;

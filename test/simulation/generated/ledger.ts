@@ -25,6 +25,8 @@ export interface Played {
   cancelledAt?: number | undefined;
   /** When the sender of the cancel was told so. */
   isCancelAnswered?: boolean;
+  /** The run that was redriven. */
+  redriven?: string;
   patchedAt?: number | undefined;
   isPatchSent?: boolean;
 }

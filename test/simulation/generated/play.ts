@@ -20,7 +20,7 @@ export async function play(stage: Stage, ledger: Ledger, program: Program, runId
     input: JSON.parse(JSON.stringify(input)),
     ...(program.timeoutMs === undefined ? {} : { timeoutMs: program.timeoutMs }),
   });
-  const { cancelMs, pause, patchMs } = program;
+  const { cancelMs, pause, patchMs, redrive } = program;
   const later = async (ms: number | undefined, act: () => Promise<void>) => {
     if (ms === undefined) return;
     await sleep(ms);
@@ -38,7 +38,30 @@ export async function play(stage: Stage, ledger: Ledger, program: Program, runId
       played.isPatchSent = true;
       if (await client.patch(runId, { patched: true })) played.patchedAt = stage.now();
     }),
+    later(redrive?.afterMs, () => mend(stage, played, runId)),
   ]);
+}
+
+/** Waits for the end of the run's last link; where that is not well, mends what was broken, and redrives it. */
+async function mend({ client, sleep }: Stage, played: Played, runId: string): Promise<void> {
+  const { afterMs, from } = played.program.redrive!;
+  const { runs } = client.world.checker;
+  let last = runId;
+  for (;;) {
+    await client.until(last, ({ finished }) => finished !== undefined);
+    const { continuedTo } = runs.get(last)!.state;
+    if (continuedTo === undefined) break;
+    while (!runs.has(continuedTo)) await sleep(5_000);
+    last = continuedTo;
+  }
+  const { finished, operations } = runs.get(last)!.state;
+  if (finished!.status === "completed") return;
+  await sleep(afterMs);
+  client.world.services.healed.add(last);
+  const names = [...operations.values()].flatMap(({ kind, name }) => (kind === "compensation" ? [] : [name]));
+  const named = from === undefined ? undefined : names[from % names.length];
+  played.redriven = last;
+  await client.redrive(last, "again", named);
 }
 
 async function send({ client, sleep, now }: Stage, played: Played, runId: string): Promise<void> {
@@ -73,6 +96,7 @@ export class Attendants {
     return {
       begin: (runId, at, attempt) => this.#world.ledger.begin(runId, at, attempt),
       busy,
+      isMended: (runId) => this.#world.services.healed.has(runId),
       asks: (runId, at, gate) => void this.#asked.set(`${runId} ${at}`, gate),
       handToken: (token, at, node) => void this.#use(token, at, node),
     };

@@ -6,7 +6,17 @@
 /** What a workflow does. Every part has an address: `0.2.1` is the second part of the third part of the first. */
 export type Node =
   /** Fails `failures` times before it ends; `refused` is final. `undo`: it is compensated. */
-  | { do: "step"; ms: number; failures?: number; refused?: true; undo?: true; large?: true }
+  /** `broken`: refused until the world is mended, after which its run is redriven. `once`: begun at most once. */
+  | {
+      do: "step";
+      ms: number;
+      failures?: number;
+      refused?: true;
+      undo?: true;
+      large?: true;
+      broken?: true;
+      once?: true;
+    }
   | { do: "sleep"; ms: number }
   | { do: "signal"; name: string; timeoutMs?: number }
   /** The person takes `answerMs`. */
@@ -18,7 +28,16 @@ export type Node =
   | { do: "patched"; looks: number; everyMs: number }
   | { do: "sequence"; parts: Node[] }
   | { do: "all" | "any" | "race"; parts: Node[] }
-  | { do: "map"; count: number; concurrency: number; tolerate: number; refusing: number[]; part: Node }
+  /** `batch`: spread over child runs, so many items each. */
+  | {
+      do: "map";
+      count: number;
+      concurrency: number;
+      tolerate: number;
+      refusing: number[];
+      batch?: number;
+      part: Node;
+    }
   | { do: "child"; part: Node; detached?: true }
   | { do: "catch"; part: Node; instead: Node }
   | { do: "finally"; part: Node; after: Node };
@@ -34,6 +53,8 @@ export interface Program {
   cancelMs?: number;
   pause?: { atMs: number; forMs: number };
   patchMs?: number;
+  /** Should it fail, time out or be cancelled: mended and redriven, from its start-th operation where that is given. */
+  redrive?: { afterMs: number; from?: number };
 }
 
 /** The input of a run of the generated workflow. */

@@ -30,6 +30,10 @@ export interface Seen {
   child(at: string): ChildEnd | undefined;
   /** How much oftener than planned any work may have been done. */
   repeats: number;
+  /** Whether a process may have died in a step. */
+  isCrashed: boolean;
+  /** It was finished before, and has gone on: what was seen of it then says nothing of now. */
+  isRedriven: boolean;
   /** Nothing was disturbed: how much later than due anything may happen. */
   lateMs: number | undefined;
   /** How much two clocks may differ. */
@@ -80,6 +84,11 @@ export class Reference {
     return false;
   }
 
+  /** Whether it was begun, where nothing may have been. */
+  #isBegun(at: string): boolean {
+    return !this.#seen.isRedriven && this.#isTouched(at);
+  }
+
   #isTouched(at: string): boolean {
     for (const key of this.#seen.marks.keys())
       if (key === at || (key.startsWith(at) && (key[at.length] === "." || key[at.length] === "~")))
@@ -126,7 +135,8 @@ export class Reference {
     const planned =
       node.do === "step" ? (node.failures ?? 0) + 1 : node.do === "poll" ? Number.POSITIVE_INFINITY : 1;
     const times = this.#seen.marks.get(at)?.length ?? 0;
-    const most = planned + this.#seen.repeats;
+    const most = planned + (node.do === "step" && node.once ? 0 : this.#seen.repeats);
+    if (this.#seen.isRedriven && node.do === "step" && node.once && times <= 2) return undefined;
     return times > most ? `${at} was done ${times} times, and no more than ${most} are explained` : undefined;
   }
 
@@ -135,7 +145,9 @@ export class Reference {
       `${at} (${node.do}) ${expected}, got ${error?.name}: ${error?.message}`;
     switch (node.do) {
       case "step":
-        if (!node.refused) return `${at} is a step that cannot fail`;
+        if (node.once && this.#isNamed(error, "StepInterrupted"))
+          return this.#seen.isCrashed ? undefined : `${at} was interrupted, and nothing was disturbed`;
+        if (!node.refused && !node.broken) return `${at} is a step that cannot fail`;
         if (!this.#isTouched(at)) return `${at} failed, and was never begun`;
         return error === undefined || (error.name === "Refused" && error.message === at)
           ? undefined
@@ -262,6 +274,7 @@ export class Reference {
   /** Parts one after another: what is behind a part that has not ended well was never begun. */
   #sequence(parts: [Node, string][], at: string, end: End): string | undefined {
     if (end === "cut") {
+      if (this.#seen.isRedriven) return undefined;
       const last = parts.findLastIndex(([, address]) => this.#isTouched(address));
       return last < 0 ? undefined : this.#upTo(parts, last, "cut");
     }
@@ -285,7 +298,7 @@ export class Reference {
     for (const [place, [node, address]] of parts.entries()) {
       const before = this.#done.length;
       if (place > index) {
-        if (this.#isTouched(address)) return `${address} was begun, and what is before it had not ended`;
+        if (this.#isBegun(address)) return `${address} was begun, and what is before it had not ended`;
         continue;
       }
       const wrong = this.#check(node, address, place === index ? end : { well: reports?.[place] });
@@ -299,6 +312,7 @@ export class Reference {
 
   /** Work at `after` that was begun before work at `before` was done. */
   #tooEarly(before: string, after: string, known: number): string | undefined {
+    if (this.#seen.isRedriven) return undefined;
     const isUnder = (at: string, root: string) => at === root || at.startsWith(`${root}.`);
     const ends = this.#done.slice(0, known).filter(({ at }) => isUnder(at, before));
     for (const [at, marks] of this.#seen.marks) {
@@ -380,7 +394,9 @@ export class Reference {
       if (mayFail() <= node.tolerate) return `${at} tolerates ${node.tolerate} failures, and failed of fewer`;
       return (
         this.#cutAll(items, at) ??
-        (node.concurrency === 1 ? this.#stopped(items, at, node.tolerate) : undefined)
+        (node.concurrency === 1 && node.batch === undefined
+          ? this.#stopped(items, at, node.tolerate)
+          : undefined)
       );
     }
     const reports = end.well as (Report | null)[] | undefined;
@@ -395,7 +411,7 @@ export class Reference {
       const wrong = this.#check(item, address, itemEnd);
       if (wrong !== undefined) return wrong;
       const late =
-        node.concurrency === 1 && index > 0
+        node.concurrency === 1 && node.batch === undefined && index > 0
           ? this.#tooEarly(`${at}.${index - 1}`, address, before)
           : undefined;
       if (late !== undefined) return late;
@@ -409,7 +425,7 @@ export class Reference {
   #stopped(items: Node[], at: string, tolerate: number): string | undefined {
     let failures = 0;
     for (const [index, item] of items.entries()) {
-      if (failures > tolerate && this.#isTouched(`${at}.${index}`))
+      if (failures > tolerate && this.#isBegun(`${at}.${index}`))
         return `${at}.${index} was begun after ${failures} failures, and ${tolerate} are tolerated`;
       if (this.#may(item, `${at}.${index}`, FAILED) && !this.#may(item, `${at}.${index}`, WELL)) failures++;
     }
@@ -419,7 +435,8 @@ export class Reference {
   #catch({ part, instead }: Node & { do: "catch" }, at: string, end: End): string | undefined {
     const [tried, other] = [`${at}.0`, `${at}.1`];
     const unlessBegun = (wrong: string | undefined) =>
-      wrong ?? (this.#isTouched(other) ? `${other} was begun, and nothing had failed before it` : undefined);
+      wrong ?? (this.#isBegun(other) ? `${other} was begun, and nothing had failed before it` : undefined);
+    if (end === "cut" && this.#seen.isRedriven) return undefined;
     if (end === "cut")
       return this.#isTouched(other) || this.#check(part, tried, "cut") !== undefined
         ? (this.#check(part, tried, FAILED) ?? this.#check(instead, other, "cut"))
@@ -476,7 +493,10 @@ function neededOf(node: Node): number | undefined {
 function failuresOf(node: Node): Set<string> {
   switch (node.do) {
     case "step":
-      return new Set(node.refused ? ["Refused"] : []);
+      return new Set([
+        ...(node.refused || node.broken ? ["Refused"] : []),
+        ...(node.once ? ["StepInterrupted"] : []),
+      ]);
     case "signal":
       return new Set(["SignalTimeout"]);
     case "gate":

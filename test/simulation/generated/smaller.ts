@@ -3,7 +3,7 @@ import type { Node, Program } from "./program.ts";
 
 /** Larger steps first: what is left out at once need not be made smaller bit by bit. */
 export function* smallerPrograms(program: Program): Generator<Program> {
-  for (const key of ["cancelMs", "pause", "patchMs", "timeoutMs"] as const)
+  for (const key of ["cancelMs", "pause", "patchMs", "timeoutMs", "redrive"] as const)
     if (program[key] !== undefined) yield without(program, key);
   if (program.links > 0) yield { ...program, links: program.links - 1 };
   for (const root of smallerNodes(program.root)) yield { ...program, root };
@@ -57,7 +57,7 @@ function* smallerLists(node: Extract<Node, { parts: Node[] }>): Generator<Node> 
 function* plainer(node: Node): Generator<Node> {
   const { do: what } = node;
   if (what !== "step" && what !== "publish") yield { do: "step", ms: 0 };
-  for (const key of ["failures", "undo", "large", "fails"] as const)
+  for (const key of ["failures", "undo", "large", "fails", "broken", "once"] as const)
     if (key in node) yield without(node as Record<string, unknown>, key) as Node;
   if (what === "step" && node.ms > 0) yield { ...node, ms: 0 };
 }
