@@ -2,8 +2,10 @@
  * Lists of runs. An index has the runs of an owner, and those that others started under a parent; what a parent
  * started itself is in its journal, so that a child costs no index row.
  */
+
 import { comparePlaces, formatCursor, type Place, parseCursor } from "../core/cursor.ts";
 import { successorRunId } from "../core/ids.ts";
+import { hasTag } from "../core/tags.ts";
 import type { Header, ListQuery } from "../ports/journal.ts";
 import { entriesOf, loadRun } from "./load.ts";
 import type { Reader } from "./parts.ts";
@@ -65,7 +67,7 @@ function holds(header: Header, query: ListQuery): boolean {
     (query.workflow === undefined || created.workflow === query.workflow) &&
     (query.owner === undefined || created.owner === query.owner) &&
     (query.stalled === undefined || stalled === query.stalled) &&
-    (tag === undefined || created.tags?.[tag.key] === tag.value) &&
+    (tag === undefined || hasTag(created.tags, tag)) &&
     (query.createdAfter === undefined || createdAt > query.createdAfter) &&
     (query.createdBefore === undefined || createdAt < query.createdBefore)
   );

@@ -98,7 +98,8 @@ export interface ListQuery {
   status?: RunStatus[];
   workflow?: string;
   owner?: string;
-  tag?: { key: string; value: string };
+  /** `key:value`. */
+  tag?: string;
   parent?: string;
   stalled?: boolean;
   createdAfter?: number;

@@ -11,6 +11,7 @@
 
 import { formatCursor, parseCursor } from "../../core/cursor.ts";
 import { INDEX_SHARDS, RUN_ID_LENGTH_MAX } from "../../core/limits.ts";
+import { hasTag } from "../../core/tags.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Header, ListQuery } from "../../ports/journal.ts";
 import {
@@ -137,7 +138,7 @@ function rowMatches(row: Item, { workflow, owner }: ListQuery): boolean {
 
 function headerMatches(header: Header, { status, tag, stalled }: ListQuery): boolean {
   if (status !== undefined && !status.includes(header.status)) return false;
-  if (tag !== undefined && header.created.tags?.[tag.key] !== tag.value) return false;
+  if (tag !== undefined && !hasTag(header.created.tags, tag)) return false;
   return stalled === undefined || (header.stalled ?? false) === stalled;
 }
 

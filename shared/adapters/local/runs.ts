@@ -158,8 +158,8 @@ function conditionsOf(query: ListQuery, now: number): { where: string[]; values:
   if (query.createdBefore !== undefined) add("created_at < ?", query.createdBefore);
   if (query.tag !== undefined) {
     const isTagged =
-      "EXISTS (SELECT 1 FROM json_each(created, '$.tags') AS tag WHERE tag.key = ? AND tag.value = ?)";
-    add(isTagged, query.tag.key, query.tag.value);
+      "EXISTS (SELECT 1 FROM json_each(created, '$.tags') AS tag WHERE tag.key || ':' || tag.value = ?)";
+    add(isTagged, query.tag);
   }
   if (query.cursor !== undefined) {
     const last = parseCursor(query.cursor);

@@ -5,6 +5,7 @@
 
 import { comparePlaces, formatCursor, parseCursor } from "../../core/cursor.ts";
 import type { Entry } from "../../core/events.ts";
+import { hasTag } from "../../core/tags.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type {
   EntryPage,
@@ -286,7 +287,7 @@ function matches(header: Header, query: ListQuery): boolean {
     (query.status === undefined || query.status.includes(header.status)) &&
     (query.workflow === undefined || created.workflow === query.workflow) &&
     (query.owner === undefined || created.owner === query.owner) &&
-    (query.tag === undefined || created.tags?.[query.tag.key] === query.tag.value) &&
+    (query.tag === undefined || hasTag(created.tags, query.tag)) &&
     // Runs that work on a run's maps are listed with it only.
     (query.parent === undefined ? created.node === undefined : created.parent?.runId === query.parent) &&
     (query.stalled === undefined || (header.stalled ?? false) === query.stalled) &&

@@ -233,10 +233,9 @@ const asQuery = ({ status, stalled, ...rest }: schemas.BulkBody["filter"]) => ({
 });
 
 function listQuery(query: schemas.ListQueryParams): ListQuery {
-  const { status, tag, stalled, createdAfter, createdBefore, ...rest } = query;
+  const { status, stalled, createdAfter, createdBefore, ...rest } = query;
   const result: ListQuery = { ...rest };
   if (status !== undefined) result.status = statusesOf(status);
-  if (tag !== undefined) result.tag = tagOf(tag);
   if (stalled !== undefined) result.stalled = stalled === "true";
   if (createdAfter !== undefined) result.createdAfter = msOf(createdAfter);
   if (createdBefore !== undefined) result.createdBefore = msOf(createdBefore);
@@ -248,9 +247,4 @@ function statusesOf(status: string): ListQuery["status"] {
     .split(",")
     .flatMap((word) => (word === "active" ? schemas.unfinishedStatuses : [word]));
   return [...new Set(words)] as ListQuery["status"];
-}
-
-function tagOf(tag: string): { key: string; value: string } {
-  const colon = tag.indexOf(":");
-  return { key: tag.slice(0, colon), value: tag.slice(colon + 1) };
 }
