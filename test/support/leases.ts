@@ -28,10 +28,11 @@ export interface Verdict {
   unexpected: string[];
 }
 
+/** For `forMs`, and on a slow machine for longer: until enough has happened to judge. */
 export async function fight(
   asks: readonly Ask[],
   runId: string,
-  { leaseMs, forMs }: { leaseMs: number; forMs: number },
+  { leaseMs, forMs, generations }: { leaseMs: number; forMs: number; generations: number },
 ): Promise<Verdict> {
   const verdict: Verdict = {
     generations: 0,
@@ -45,21 +46,35 @@ export async function fight(
     unexpected: [],
   };
   const until = performance.now() + forMs;
+  const accepted = new Set<string>();
+  const isOver = (): boolean =>
+    performance.now() >= until &&
+    verdict.generations >= generations &&
+    verdict.lost > 0 &&
+    accepted.size === asks.length;
   await Promise.all(
-    asks.map((ask, worker) => work(ask, runId, `worker-${worker}`, { leaseMs, until, verdict })),
+    asks.map((ask, worker) => work(ask, runId, `worker-${worker}`, { leaseMs, isOver, verdict, accepted })),
   );
   await judge(asks[0]!, runId, verdict);
   return verdict;
+}
+
+interface Fight {
+  leaseMs: number;
+  isOver(): boolean;
+  verdict: Verdict;
+  /** The workers of whom a write was accepted. */
+  accepted: Set<string>;
 }
 
 async function work(
   ask: Ask,
   runId: string,
   worker: string,
-  { leaseMs, until, verdict }: { leaseMs: number; until: number; verdict: Verdict },
+  { leaseMs, isOver, verdict, accepted }: Fight,
 ): Promise<void> {
   let generation: number | undefined;
-  for (let round = 0; performance.now() < until; round++) {
+  for (let round = 0; !isOver(); round++) {
     const lease = await ask("POST", `/runs/${runId}/lease`, { body: { token: worker, ttl: `${leaseMs}ms` } });
     if (lease.status === 200) {
       if (lease.body.generation === generation) verdict.renewed++;
@@ -70,7 +85,7 @@ async function work(
     // Now and then it is held up for longer than its lease, and goes on as if nothing had been.
     const pauseMs = round % 5 === 4 ? leaseMs * 1.5 : leaseMs / 10;
     for (let write = 0; write < 4 && generation !== undefined; write++) {
-      await report(ask, runId, worker, generation, verdict);
+      if (await report(ask, runId, worker, generation, verdict)) accepted.add(worker);
       await sleep(pauseMs / 4);
     }
     if (generation === undefined) await sleep(leaseMs / 10);
@@ -83,7 +98,7 @@ async function report(
   worker: string,
   generation: number,
   verdict: Verdict,
-): Promise<void> {
+): Promise<boolean> {
   const written = await ask("POST", `/runs/${runId}/steps`, {
     body: { name: worker },
     headers: { "stepfold-generation": String(generation) },
@@ -91,6 +106,7 @@ async function report(
   if (written.status === 201) verdict.accepted++;
   else if (written.body.code === "LeaseLost") verdict.lost++;
   else verdict.unexpected.push(`${written.status} ${written.body.code}`);
+  return written.status === 201;
 }
 
 async function judge(ask: Ask, runId: string, verdict: Verdict): Promise<void> {
