@@ -87,6 +87,7 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     became: { status: "pending", sequence: 0, at: entry.at },
     steered: 0,
     redrives: 0,
+    isRedriven: false,
     round: created.node?.round ?? 0,
     order: 0,
     undone: new Map(),
@@ -270,6 +271,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       state.lease = { owner: event.owner, until: event.until };
       state.progressed = false;
       state.stalled = undefined;
+      state.isRedriven = false;
       state.startedAt ??= state.at;
       state.reread += event.reread ?? 0;
       state.history.push({ event, now });

@@ -129,6 +129,7 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   for (const effect of state.effects.values())
     if (!isDetachedStart(effect, settled)) state.effects.delete(effect.id);
   state.redrives++;
+  state.isRedriven = true;
   state.round = event.round ?? state.round;
   state.undoing = undefined;
   for (const operation of [...state.operations.values()]) {

@@ -191,6 +191,8 @@ export interface RunState {
   /** Results of completed steps that a redrive keeps, until the code asks for them again. */
   kept: Map<string, Operation>;
   redrives: number;
+  /** No claim has come since its last redrive: its code has yet to say what is asked for again. */
+  isRedriven: boolean;
   /** Parts of maps that a redrive keeps nothing of, until the code asks for them again. */
   afresh: Set<string>;
   /** Of a node of a map: its parent's redrives that it works for. */

@@ -45,7 +45,7 @@ export function isActionable(
   if (state.stalled?.codeHash === codeHash) return false;
   if (state.phase === "leased" || state.stalled !== undefined) return true;
   if (state.pause !== undefined) return owesSteering(state, effectsDone);
-  if (isToBeCancelled(state)) return true;
+  if (isToBeCancelled(state) || state.isRedriven) return true;
   if (state.phase === "created") return (state.created.startAt ?? 0) <= now;
   if (state.firstUndelivered !== undefined || state.childEnds.size > 0 || state.answered.size > 0)
     return true;

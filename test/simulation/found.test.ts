@@ -10,6 +10,7 @@ import { current } from "../../shared/engine/outside.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
 import { parseWake } from "../../shared/engine/wake.ts";
 import { testHost } from "../../shared/testing/index.ts";
+import type { Program } from "./generated/program.ts";
 import { complaints } from "./histories.ts";
 import { calm, type PlannedFault, type Profile } from "./plan.ts";
 import { World } from "./world.ts";
@@ -112,6 +113,37 @@ describe("found", () => {
       const options = { seed, isLossy: false, play: ["generated"], programs, profile, plan: [] };
       expect(complaints(await new World(options).run())).toEqual([]);
     }
+  });
+
+  it.each<[string, Program]>([
+    [
+      "a redriven run that only waited got no wake for its next time",
+      {
+        root: { do: "gate", approved: false, answerMs: 7_200_000, timeoutMs: 18_000_000 },
+        links: 0,
+        gapsMs: [0],
+        timeoutMs: 60_000,
+        redrive: { afterMs: 0 },
+      },
+    ],
+    [
+      "a redriven run whose other branch waited was never asked what failed",
+      {
+        root: {
+          do: "race",
+          parts: [
+            { do: "signal", name: "blue" },
+            { do: "step", ms: 0, refused: true },
+          ],
+        },
+        links: 0,
+        gapsMs: [0],
+        redrive: { afterMs: 0 },
+      },
+    ],
+  ])("%s", async (_, program) => {
+    const options = { seed: 1, isLossy: false, play: ["generated"], programs: [program], plan: [] };
+    expect(complaints(await new World({ ...options, profile: calm }).run())).toEqual([]);
   });
 
   it("a claim kept what it had decided before its former owner's late entry", async () => {
