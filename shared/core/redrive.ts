@@ -147,6 +147,7 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   state.buffered = new Set([...state.signals.keys()].filter((id) => state.buffered.has(id)));
   if (state.created.driver === "remote") refoldTurns(state);
   for (const { event: past } of dropped) if (past.type === "PatchMarked") state.markers.delete(past.name);
+  offerPatches(state);
   state.requests.add(event.requestId);
   state.history.push({ event, now });
   state.phase = "parked";
@@ -157,6 +158,14 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   state.overgrown = false;
   state.uncompensated = [];
   state.created = { ...state.created, deadline: undefined };
+}
+
+/** Patches from outside that the code was told of after the cut, it is told of again. */
+function offerPatches(state: RunState): void {
+  let delivered = 0;
+  for (const { event } of state.history) if (event.type === "PatchDelivered") delivered = event.count;
+  const isBehind = state.lastPatched !== undefined && state.lastPatched >= delivered;
+  state.firstUndelivered = isBehind ? delivered : undefined;
 }
 
 /** A detached child that is asked for already is started, though the run has ended since. */

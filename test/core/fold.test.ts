@@ -50,6 +50,20 @@ describe("a fold", () => {
     expect(state.patches).toEqual([{ v: { x: 1 } }]);
     expect([...state.buffered]).toEqual(["s"]);
   });
+
+  it.each<[string, number, number | undefined]>([
+    ["offers a patch again that a redrive has taken back from the code", 2, 0],
+    ["offers none again that the code was told of before the cut", 4, undefined],
+  ])("%s", (_, cut, firstUndelivered) => {
+    const state = a.stateOf(
+      [a.legStarted(), a.stepStarted("1", "charge")],
+      a.statePatched("p", { x: 1 }),
+      [a.patchDelivered(1), a.stepFailed("1"), a.runFailed()],
+      a.runRedriven(cut),
+    );
+    expect(state.patches).toEqual([{ v: { x: 1 } }]);
+    expect(state.firstUndelivered).toBe(firstUndelivered);
+  });
 });
 
 describe("what a state tells", () => {
