@@ -3,12 +3,14 @@
  *
  * 1. An attempt ends once: with what it returned, what it threw, or its timeout, whichever comes first.
  * 2. Aborting one fires its signal; its late result is still answered, for the record (J12).
+ * 3. An attempt is begun once: its end may not be stored yet.
  */
 
 import type { Log } from "../core/context.ts";
 import { type RunError, StepfoldError, toRunError } from "../core/errors.ts";
 import type { StepWork } from "../core/execution.ts";
 import { jsonText } from "../core/json.ts";
+import type { Operation } from "../core/state.ts";
 import type { Clock } from "../ports/clock.ts";
 
 export interface Attempt {
@@ -31,6 +33,8 @@ export class Attempts {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #inFlight = new Map<string, InFlight>();
+  /** By operation: its latest attempt that was begun here. */
+  readonly #begun = new Map<string, number>();
   readonly #onResult: (result: AttemptResult) => void;
 
   constructor(clock: Clock, log: Log, onResult: (result: AttemptResult) => void) {
@@ -43,13 +47,19 @@ export class Attempts {
     return this.#inFlight.size;
   }
 
-  has(operation: string): boolean {
-    return this.#inFlight.has(operation);
+  hasBegun({ id, attempts }: Pick<Operation, "id" | "attempts">): boolean {
+    return this.#begun.get(id) === attempts;
+  }
+
+  /** One that the owner before has begun. */
+  took({ operation, attempt }: Attempt): void {
+    this.#begun.set(operation, attempt);
   }
 
   begin(attempt: Attempt, idempotencyKey: string): void {
     const flight: InFlight = { controller: undefined, reason: undefined };
     this.#inFlight.set(attempt.operation, flight);
+    this.took(attempt);
     let ended = false;
     const end = (result: AttemptResult): void => {
       if (ended) return;

@@ -146,6 +146,8 @@ export class Leg {
     try {
       const fresh = await loadRun(this.#engine, this.#run.state.runId, { consistent: true });
       if (fresh?.state.generation !== this.#generation || fresh.state.phase !== "leased") return;
+      // So it must where one has ended, and its end is not stored.
+      if (runningSteps(fresh).some((step) => this.#attempts.hasBegun(step))) return;
       const wakeAt = wakeAtOf(fresh.state);
       if (wakeAt !== undefined) await sendWake(this.#engine, timerWake(fresh.state, wakeAt));
       const draft = new Draft(this.#engine, fresh);
@@ -240,14 +242,21 @@ export class Leg {
     if (stalled !== undefined) return this.#stall(stalled);
     if (this.#execution === undefined) return this.#endUnstarted();
     if (!this.#execution.started) await this.#execution.start(draft.seen);
-    for (const { id, kind, attemptIn } of interrupted) {
+    const crashed = interrupted.filter(({ id, kind, attemptIn }) => {
       // Nothing of the owner's has come since its attempt began: it may be what ends the process (J11).
       const isPoison = !progressed || (kind !== "turn" && attemptIn === owned);
-      const isCrashed = isPoison || this.#execution.steps.get(id)?.atMostOnce;
+      return isPoison || this.#execution.steps.get(id)?.atMostOnce;
+    });
+    let isFull = false;
+    for (const step of crashed) {
+      const result = this.#crashed(step);
       // The end of one may have cancelled another.
-      if (!isCrashed || !this.#run.state.open.has(id)) continue;
-      await this.#crashed(id);
-      if (await this.#draftCommands()) break;
+      if (result === undefined || !this.#run.state.open.has(step.id)) continue;
+      this.#attempts.took(result.attempt);
+      // What the end of one makes of the run may fill the entry: the others' ends are for the next.
+      if (isFull) this.#results.push(result);
+      else await this.#failed(result);
+      isFull ||= await this.#draftCommands();
     }
   }
 
@@ -280,24 +289,18 @@ export class Leg {
     );
   }
 
-  async #crashed(operation: string): Promise<void> {
-    const state = this.#run.state.operations.get(operation)!;
-    const work = this.#execution.steps.get(operation);
-    if (work === undefined) return;
+  /** What came of an attempt that the owner before had begun, and did not end. */
+  #crashed({ id, name, attempts }: Operation): (AttemptResult & { ok: false }) | undefined {
+    const work = this.#execution.steps.get(id);
+    if (work === undefined) return undefined;
     const code = work.atMostOnce ? "StepInterrupted" : "LegCrashed";
-    const error: RunError = {
-      code,
-      name: code,
-      message: `The process ended while it ran the step ${JSON.stringify(state.name)}.`,
-      operation: state.name,
-      attempts: state.attempts,
-    };
-    await this.#failed({
-      attempt: { operation, attempt: state.attempts, work },
+    const message = `The process ended while it ran the step ${JSON.stringify(name)}.`;
+    return {
+      attempt: { operation: id, attempt: attempts, work },
       ok: false,
-      error,
+      error: { code, name: code, message, operation: name, attempts },
       thrown: undefined,
-    });
+    };
   }
 
   #open(): Draft {
@@ -652,7 +655,7 @@ export class Leg {
       return;
     }
     if (step === undefined || !needsAttempt(step) || this.#run.state.kept.has(step.id)) return;
-    if (this.#attempts.has(step.id) || !this.#fits(step.id)) return;
+    if (this.#attempts.hasBegun(step) || !this.#fits(step.id)) return;
     const work = this.#execution.steps.get(step.id)!;
     this.#attempts.begin(
       { operation: step.id, attempt: step.attempts, work },
