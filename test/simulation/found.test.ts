@@ -10,7 +10,7 @@ import { current } from "../../shared/engine/outside.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
 import { parseWake } from "../../shared/engine/wake.ts";
 import { testHost } from "../../shared/testing/index.ts";
-import type { Program } from "./generated/program.ts";
+import type { Node, Program } from "./generated/program.ts";
 import { complaints } from "./histories.ts";
 import { calm, type PlannedFault, type Profile } from "./plan.ts";
 import { World } from "./world.ts";
@@ -31,6 +31,11 @@ const message = (runId: string, signalId: string) => ({
 
 const history = (name: string, profile: Partial<Profile>, plan: PlannedFault[] = [], isLossy = false) =>
   new World({ seed: 1, isLossy, play: [name], profile: { ...calm, ...profile }, plan }).run();
+
+const spreadOver = (part: Node, count = 1): Node => ({
+  ...{ do: "map", count, concurrency: 2, tolerate: 0, refusing: [], batch: 2 },
+  part,
+});
 
 describe("found", () => {
   it("a start for later, asked for twice, made two schedules of one name", async () => {
@@ -144,6 +149,16 @@ describe("found", () => {
   ])("%s", async (_, program) => {
     const options = { seed: 1, isLossy: false, play: ["generated"], programs: [program], plan: [] };
     expect(complaints(await new World({ ...options, profile: calm }).run())).toEqual([]);
+  });
+
+  it.each<[string, Node]>([
+    ["the items of a spread map", spreadOver({ do: "step", ms: 0 })],
+    ["the leaves of a tree of leaves", spreadOver({ do: "step", ms: 0 }, 7)],
+  ])("%s were thought to be kept by a redrive that names the map", async (_, map) => {
+    const root: Node = { do: "sequence", parts: [map, { do: "step", ms: 0, broken: true }] };
+    const programs = [{ root, links: 0, gapsMs: [0], redrive: { afterMs: 0, from: 0 } }];
+    const options = { seed: 1, isLossy: false, play: ["generated"], programs, profile: calm, plan: [] };
+    expect(complaints(await new World(options).run())).toEqual([]);
   });
 
   it("a claim kept what it had decided before its former owner's late entry", async () => {

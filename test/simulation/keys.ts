@@ -3,7 +3,8 @@
  *
  * 1. All attempts of one step have one key; no other step has it. A step that was undone and is done again, after a
  *    redrive, has another.
- * 2. What a redrive keeps is not done again.
+ * 2. What a redrive keeps is not done again. A map that child runs work on keeps nothing, if the redrive names it or what
+ *    is before it: its nodes do all of their items again.
  * 3. A step that is to be begun at most once is, whoever dies.
  */
 import type { RunEvent, RunRedriven } from "../../shared/core/events.ts";
@@ -28,6 +29,8 @@ export class Keys {
   /** By run: the steps whose results the last redrive has kept. */
   readonly #kept = new Map<string, Set<string>>();
   readonly #begun = new Map<string, number>();
+  /** Nodes of maps that are to begin afresh, when they are redriven. */
+  readonly #afresh = new Set<string>();
 
   /** The step that a key stands for. */
   of(key: string): Keyed | undefined {
@@ -63,7 +66,12 @@ export class Keys {
 
   #redriven(run: Watched, { from }: RunRedriven): void {
     const { inc, runId } = run.key;
-    const kept = keptBy(run.state, from);
+    const { history } = run.state;
+    const isAfresh = this.#afresh.delete(runId);
+    const start = isAfresh ? 0 : startOf(run.state, from);
+    for (const { event } of history.slice(start))
+      if (event.type === "ChildStarted" && event.node !== undefined) this.#afresh.add(event.childRunId);
+    const kept = keptBy(run.state, start);
     for (const { kind, status, of } of run.state.operations.values()) {
       if (kind !== "compensation" || status !== "completed" || of === undefined) continue;
       const undone = this.#timesUndone(run, of);
@@ -86,15 +94,20 @@ export class Keys {
   }
 }
 
-/** The steps that had completed: before the operation from which it goes on, where one was named. */
-function keptBy({ history, operations }: RunState, from: string | undefined): Set<string> {
-  const start = history.findIndex(({ event }) => "name" in event && event.name === from);
-  const before = from === undefined ? history : history.slice(0, start);
-  return new Set(
-    before.flatMap(({ event }) =>
-      event.type === "StepCompleted" && operations.get(event.operation)?.kind === "step"
-        ? [event.operation]
-        : [],
-    ),
+/** Where in its history the operation was asked for from which it goes on; its end, where none was named. */
+const startOf = ({ history }: RunState, from: string | undefined): number =>
+  from === undefined
+    ? history.length
+    : history.findIndex(({ event }) => "name" in event && event.name === from);
+
+/** The steps that had completed before a point of the history. */
+const keptBy = ({ history, operations }: RunState, start: number): Set<string> =>
+  new Set(
+    history
+      .slice(0, start)
+      .flatMap(({ event }) =>
+        event.type === "StepCompleted" && operations.get(event.operation)?.kind === "step"
+          ? [event.operation]
+          : [],
+      ),
   );
-}
