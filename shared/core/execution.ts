@@ -12,6 +12,7 @@ import type { Log, RunContext, StepContext } from "./context.ts";
 import { Continuation, continued, endingOf, historyLimitExceeded, runTimedOut } from "./endings.ts";
 import { OperationError, type RunError, StepfoldError, toRunError } from "./errors.ts";
 import type { Command, Delivery, Ending, MapNode, MapTree } from "./events.ts";
+import { Issued, type Timed } from "./issued.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { copyOf, toJson } from "./json.ts";
 import { type MapLimits, type MapSite, workNode } from "./maps.ts";
@@ -116,8 +117,7 @@ export class Execution {
   readonly #forks = new Set<string>();
   /** Compensations in flight: neither a cancel nor the deadline touches them. */
   readonly #shielded = new Map<string, () => void>();
-  #issued: Command[] = [];
-  #taken = 0;
+  readonly #issued = new Issued();
   #interruption: "cancelled" | "timedOut" | undefined;
   #interruptions = 0;
   #isAbandoned = false;
@@ -313,22 +313,25 @@ export class Execution {
 
   /** Takes the next command that the code has issued. */
   take(): Command | undefined {
-    const command = this.#issued[this.#taken];
-    if (command === undefined) return undefined;
-    if (++this.#taken === this.#issued.length) {
-      this.#issued = [];
-      this.#taken = 0;
-    }
-    return command;
+    return this.#issued.take();
   }
 
   peek(): Command | undefined {
-    return this.#issued[this.#taken];
+    return this.#issued.peek();
   }
 
-  issue(command: Command): void {
-    this.#issued.push(command);
+  issue(command: Command): void;
+  /** What is due so long after now, or never. */
+  issue(command: Timed, dueInMs: number | undefined): void;
+  issue(command: Command | Timed, dueInMs?: number): void {
+    this.#issued.add(command, this.now, dueInMs);
     this.onIssued?.();
+  }
+
+  /** What the journal lacks of what the code has asked for is asked for again by a redrive. */
+  redriven(now: number): void {
+    this.now = now;
+    this.#issued.askAgain(now);
   }
 
   /** A promise for an operation, settled by a delivery. Nobody need wait for it. */

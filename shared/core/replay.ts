@@ -56,8 +56,9 @@ async function replayOne(
     case "UndoRequested":
       return execution.undo();
     case "StatePatched":
-    case "RunRedriven":
       return;
+    case "RunRedriven":
+      return execution.redriven(now);
     case "LateResultRecorded":
       if (event.error === undefined)
         execution.late(event.operation, (await hydrate.payload(event.output)) as Json | undefined);

@@ -136,10 +136,10 @@ export class ScopedRun implements RunContext {
 
   gate(name: string, options: GateOptions = {}): Promise<Verdict> {
     return unwatched(async () => {
-      const dueAt = this.#dueAt(options.timeout);
+      const dueInMs = timeoutMsOf(options.timeout);
       const prompt = options.prompt === undefined ? {} : { prompt: promptOf(name, options.prompt) };
       const begun = this.#begin(name);
-      this.#execution.issue({ type: "GateOpened", ...begun, ...prompt, ...dueAt });
+      this.#execution.issue({ type: "GateOpened", ...begun, ...prompt }, dueInMs);
       return this.#execution.pend<Verdict>(begun.operation, this.#scope);
     });
   }
@@ -155,7 +155,7 @@ export class ScopedRun implements RunContext {
           "InvalidOptions",
           `Expected callback ${JSON.stringify(name)} to have a function that sends the token, got ${typeof send}.`,
         );
-      const dueAt = this.#dueAt(options.timeout);
+      const dueInMs = timeoutMsOf(options.timeout);
       const heartbeat = options.heartbeat === undefined ? {} : { heartbeatMs: durationMs(options.heartbeat) };
       const { policy, timeoutMs } = this.#rules({}, name);
       const begun = this.#begin(name);
@@ -164,7 +164,7 @@ export class ScopedRun implements RunContext {
       const work = async () =>
         void (await send(callbackToken(runId, inc, { operation, redrives: redrivesOf?.(operation) ?? 0 })));
       this.#execution.steps.set(begun.operation, { name, work, policy, timeoutMs });
-      this.#execution.issue({ type: "CallbackCreated", ...begun, ...heartbeat, ...dueAt });
+      this.#execution.issue({ type: "CallbackCreated", ...begun, ...heartbeat }, dueInMs);
       return this.#execution.pend<T>(begun.operation, this.#scope);
     });
   }
@@ -189,17 +189,13 @@ export class ScopedRun implements RunContext {
         );
       const again = (attempt: number) =>
         Math.min(Math.round(backedOff(everyMs, backoff, attempt)), POLL_EVERY_MS_MAX);
-      const dueAt = this.#dueAt(options.timeout);
+      const dueInMs = timeoutMsOf(options.timeout);
       const { policy, timeoutMs } = this.#rules({}, name);
       const begun = this.#begin(name);
       this.#execution.steps.set(begun.operation, { name, work: check, policy, timeoutMs, again });
-      this.#execution.issue({ type: "ConditionStarted", ...begun, ...dueAt });
+      this.#execution.issue({ type: "ConditionStarted", ...begun }, dueInMs);
       return this.#execution.pend<Exclude<T, undefined | false>>(begun.operation, this.#scope);
     });
-  }
-
-  #dueAt(timeout: Duration | undefined): { dueAt?: number } {
-    return timeout === undefined ? {} : { dueAt: this.#execution.now + durationMs(timeout) };
   }
 
   continueAsNew(input?: unknown): never {
@@ -232,7 +228,12 @@ export class ScopedRun implements RunContext {
   }
 
   sleep(name: string, duration: Duration): Promise<void> {
-    return unwatched(() => this.#timer(name, this.#execution.now + durationMs(duration)));
+    return unwatched(() => {
+      const dueInMs = durationMs(duration);
+      const begun = this.#begin(name);
+      this.#execution.issue({ type: "TimerStarted", ...begun }, dueInMs);
+      return this.#execution.pend<void>(begun.operation, this.#scope);
+    });
   }
 
   sleepUntil(name: string, date: Date | string | number): Promise<void> {
@@ -244,14 +245,10 @@ export class ScopedRun implements RunContext {
           "InvalidDuration",
           `Expected ${JSON.stringify(name)} to sleep until a date, got ${String(date)}.`,
         );
-      return this.#timer(name, dueAt);
+      const begun = this.#begin(name);
+      this.#execution.issue({ type: "TimerStarted", ...begun, dueAt });
+      return this.#execution.pend<void>(begun.operation, this.#scope);
     });
-  }
-
-  #timer(name: string, dueAt: number): Promise<void> {
-    const begun = this.#begin(name);
-    this.#execution.issue({ type: "TimerStarted", ...begun, dueAt });
-    return this.#execution.pend(begun.operation, this.#scope);
   }
 
   waitForSignal<T = Json>(name: string, options: SignalOptions<T> = {}): Promise<T> {
@@ -259,14 +256,13 @@ export class ScopedRun implements RunContext {
   }
 
   #waitForSignal<T>(name: string, options: SignalOptions<T>): Promise<T> {
-    const dueAt =
-      options.timeout === undefined ? undefined : this.#execution.now + durationMs(options.timeout);
+    const dueInMs = timeoutMsOf(options.timeout);
     const { schema, where } = options;
     checkFunctions(`signal ${JSON.stringify(name)}`, { where });
     checkSchema(schema, `the schema of signal ${JSON.stringify(name)}`);
     const begun = this.#begin(name);
     this.#execution.waits.set(begun.operation, { name, schema, where });
-    this.#execution.issue({ type: "SignalAwaited", ...begun, ...(dueAt === undefined ? {} : { dueAt }) });
+    this.#execution.issue({ type: "SignalAwaited", ...begun }, dueInMs);
     return this.#execution.pend<T>(begun.operation, this.#scope);
   }
 
@@ -378,3 +374,6 @@ function unwatched<T>(start: () => Promise<T>): Promise<T> {
 }
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+const timeoutMsOf = (timeout: Duration | undefined): number | undefined =>
+  timeout === undefined ? undefined : durationMs(timeout);

@@ -1,5 +1,6 @@
 /** A redriven run that waits: who brings it back, and until when it waits. */
 import { describe, expect, it } from "vitest";
+import type { RunContext } from "../../shared/core/context.ts";
 import { workflow } from "../../shared/core/workflow.ts";
 import { isActionable } from "../../shared/engine/decide.ts";
 import { testHost } from "../../shared/testing/index.ts";
@@ -37,5 +38,59 @@ describe("a redriven run", () => {
     works = true;
     await host.redrive(runId);
     expect(await host.result(runId)).toBe("yes");
+  });
+});
+
+const timeout = "1h";
+const kinds: Record<string, (run: RunContext) => Promise<unknown>> = {
+  "a signal": (run) => run.waitForSignal("wait", { timeout }),
+  "a decision": (run) => run.gate("wait", { timeout }),
+  "a callback": (run) => run.callback("wait", () => {}, { timeout }),
+  "a condition": (run) => run.poll("wait", () => false, { timeout, every: "20m" }),
+  "the end of a sleep": (run) => run.sleep("wait", timeout),
+};
+
+describe("what a redrive asks for again", () => {
+  it.each(Object.entries(kinds))("waits its whole time for %s, from the redrive on", async (_, wait) => {
+    const late = workflow("late", async (run) => {
+      await run.step("before", () => 1);
+      await wait(run);
+      throw new Error("over");
+    });
+    const host = testHost({ workflows: [late] });
+    const runId = await host.start(late);
+    await host.skip("5h");
+    for (const time of ["once", "and again"]) {
+      expect((await host.get(runId)).status, time).toBe("failed");
+      await host.redrive(runId, { from: "wait" });
+      host.crash();
+      await host.skip("59m");
+      expect((await host.get(runId)).status, time).toMatch(/waiting|sleeping/);
+      await host.skip("2m");
+    }
+    expect((await host.get(runId)).status).toBe("failed");
+  });
+
+  it("takes what comes within that time, without an operation named", async () => {
+    const late = workflow("late", (run) => run.waitForSignal("paid", { timeout }));
+    const host = testHost({ workflows: [late] });
+    const runId = await host.start(late);
+    await host.skip("5h");
+    await host.redrive(runId);
+    await host.skip("59m");
+    await host.signal(runId, "paid", 7);
+    expect(await host.result(runId)).toBe(7);
+  });
+
+  it("sleeps no longer than to the date that the code has named", async () => {
+    const until = workflow("until", async (run, date: string) => {
+      await run.sleepUntil("wait", date);
+      throw new Error("over");
+    });
+    const host = testHost({ workflows: [until] });
+    const runId = await host.start(until, new Date(host.now().getTime() + 3_600_000).toISOString());
+    await host.skip("5h");
+    await host.redrive(runId, { from: "wait" });
+    expect((await host.get(runId)).status).toBe("failed");
   });
 });
