@@ -161,6 +161,14 @@ describe("found", () => {
     expect(complaints(await new World(options).run())).toEqual([]);
   });
 
+  it("a managed run was still looked for when it had ended so long ago that it was gone", async () => {
+    // Some of these subscriptions last longer than what has ended is kept.
+    for (let seed = 1; seed <= 20; seed++) {
+      const options = { seed, isLossy: false, play: ["subscription", "managed"], profile: calm, plan: [] };
+      expect(complaints(await new World(options).run())).toEqual([]);
+    }
+  });
+
   it("a claim kept what it had decided before its former owner's late entry", async () => {
     const profile = { visibilityMs: 150_000 };
     const { calls } = await history("plain", profile);

@@ -63,6 +63,9 @@ export class DrivenRuns {
     const api = createApi(engine);
     const read = (path: string) => readBy(api, path);
     for (const [runId, model] of this.#models) {
+      const { state, expiresAt } = this.#world.checker.runs.get(runId)!;
+      // What has ended is no longer there once its retention is over.
+      if (state.finished !== undefined && expiresAt <= ports.clock.now()) continue;
       const run = await read(`/runs/${runId}`);
       const operations: JsonObject[] = [];
       for (let cursor: unknown; ; ) {
