@@ -201,8 +201,14 @@ export class Checker {
       return this.violate("legality", key.runId, String(error));
     }
     run.entries.push(entry);
+    if (entry.events.some(({ type }) => type === "RunRedriven")) this.#shown(run);
     if (isOf === "driven") this.#onDriven(run, entry);
     if (before !== "finished" && run.state.finished !== undefined) this.#keptLongEnough(run);
+  }
+
+  /** Gates that a redrive opens again are there to be seen again. */
+  #shown({ key, state }: Watched): void {
+    for (const { kind, name } of state.open.values()) if (kind === "gate") this.#onGate(key.runId, name);
   }
 
   #outside(run: Watched, entry: Entry): void {

@@ -43,9 +43,10 @@ export class Client {
     await this.#ask(request.runId, "start", (engine) => start(engine, request), options);
   }
 
-  async signal(request: SignalRequest & { signalId: string }, options?: Asking): Promise<void> {
+  /** Answers whether it was accepted. */
+  signal(request: SignalRequest & { signalId: string }, options?: Asking): Promise<boolean> {
     const call = (engine: Engine) => sendSignal(engine, request);
-    await this.#ask(request.runId, `signal ${request.signalId}`, call, options);
+    return this.#ask(request.runId, `signal ${request.signalId}`, call, options);
   }
 
   /** Answers whether it was accepted. */

@@ -146,6 +146,26 @@ describe("found", () => {
         redrive: { afterMs: 0 },
       },
     ],
+    [
+      "nobody sent again what a run had refused that was redriven later",
+      {
+        root: { do: "signal", name: "blue" },
+        links: 0,
+        gapsMs: [3_000],
+        cancelMs: 2_000,
+        redrive: { afterMs: 1_200_000 },
+      },
+    ],
+    [
+      "nobody saw the gate that a redrive had opened again",
+      {
+        root: { do: "gate", approved: true, answerMs: 50_000 },
+        links: 0,
+        gapsMs: [0],
+        cancelMs: 2_000,
+        redrive: { afterMs: 1_200_000 },
+      },
+    ],
   ])("%s", async (_, program) => {
     const options = { seed: 1, isLossy: false, play: ["generated"], programs: [program], plan: [] };
     expect(complaints(await new World({ ...options, profile: calm }).run())).toEqual([]);

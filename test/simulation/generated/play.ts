@@ -26,8 +26,10 @@ export async function play(stage: Stage, ledger: Ledger, program: Program, runId
     await sleep(ms);
     await act();
   };
+  const mending = later(redrive?.afterMs, () => mend(stage, played, runId));
   await Promise.all([
-    send(stage, played, runId),
+    mending,
+    send(stage, played, runId, mending),
     later(cancelMs, () => cancel(stage, played, runId)),
     later(pause?.atMs, async () => {
       await client.pause(runId, "pause");
@@ -38,7 +40,6 @@ export async function play(stage: Stage, ledger: Ledger, program: Program, runId
       played.isPatchSent = true;
       if (await client.patch(runId, { patched: true })) played.patchedAt = stage.now();
     }),
-    later(redrive?.afterMs, () => mend(stage, played, runId)),
   ]);
 }
 
@@ -64,12 +65,24 @@ async function mend({ client, sleep }: Stage, played: Played, runId: string): Pr
   await client.redrive(last, "again", named);
 }
 
-async function send({ client, sleep, now }: Stage, played: Played, runId: string): Promise<void> {
+/** What a run that has ended refuses is sent again, before all that comes after it, once the run is redriven. */
+async function send(
+  { client, sleep, now }: Stage,
+  played: Played,
+  runId: string,
+  mending: Promise<void>,
+): Promise<void> {
   const { gapsMs } = played.program;
   for (const sent of played.signals) {
-    await sleep(gapsMs[sent.n % gapsMs.length]!);
-    await client.signal({ runId, name: sent.name, payload: sent.n, signalId: `signal-${sent.n}` });
-    sent.answeredAt = now();
+    const { n, name } = sent;
+    await sleep(gapsMs[n % gapsMs.length]!);
+    const ask = () => client.signal({ runId, name, payload: n, signalId: `signal-${n}` });
+    let isAccepted = await ask();
+    if (!isAccepted) {
+      await mending;
+      isAccepted = played.redriven !== undefined && (await ask());
+    }
+    if (isAccepted) sent.answeredAt = now();
   }
 }
 
