@@ -189,6 +189,24 @@ describe("found", () => {
     }
   });
 
+  it("a step of unknown outcome, which is never undone, was thought to be undone too early", async () => {
+    const cut: Node = {
+      do: "any",
+      parts: [
+        { do: "step", ms: 0, undo: true, large: true },
+        { do: "sleep", ms: 20_000 },
+      ],
+    };
+    const parts: Node[] = [cut, { do: "step", ms: 0, undo: true }, { do: "step", ms: 0, refused: true }];
+    const programs = [{ root: { do: "sequence" as const, parts }, links: 0, gapsMs: [0] }];
+    const profile = { ...calm, visibilityMs: 900_000 };
+    for (let call = 1; call <= 15; call++) {
+      const plan: PlannedFault[] = [{ call, fault: { kind: "freezeBefore", ms: 1_200_000 } }];
+      const options = { seed: 1, isLossy: false, play: ["generated"], programs, profile, plan };
+      expect(complaints(await new World(options).run())).toEqual([]);
+    }
+  });
+
   it("a claim kept what it had decided before its former owner's late entry", async () => {
     const profile = { visibilityMs: 150_000 };
     const { calls } = await history("plain", profile);

@@ -136,9 +136,10 @@ export class Judge {
       if (!marks.get(`${at}~`)?.some(({ done }) => done !== undefined) && !isUncompensated)
         return `It ended ${status}, and ${at} was not undone`;
     for (const [first, second] of ordered) {
-      const [undoneFirst, undoneSecond] = [first, second].map((at) => marks.get(`${at}~`)?.at(0)?.begun ?? 0);
-      if (undoneFirst! < undoneSecond!)
-        return `${first} was undone before ${second}, which was done after it`;
+      const [undoneFirst, undoneSecond] = [first, second].map((at) => marks.get(`${at}~`)?.at(0)?.begun);
+      // One whose outcome nobody knows is not undone.
+      if (undoneFirst === undefined || undoneSecond === undefined) continue;
+      if (undoneFirst < undoneSecond) return `${first} was undone before ${second}, which was done after it`;
     }
     return undefined;
   }
