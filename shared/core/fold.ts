@@ -23,7 +23,7 @@ import {
   dueAtOf,
   type Effect,
   type Happening,
-  isFork,
+  isCutOff,
   type Operation,
   type OperationKind,
   type OperationStatus,
@@ -671,11 +671,9 @@ function doubtAfter(state: RunState, step: Operation, error: RunError): void {
   if (step.compensable && isOutcomeUnknown(error)) state.inDoubt.add(step.id);
 }
 
-/** Leaves forks open: they settle as their branches do. Compensations are not cancelled. */
 function cancelOpen(state: RunState): void {
-  for (const operation of [...state.open.values()]) {
-    if (!isFork(operation) && operation.kind !== "compensation") cancelOperation(state, operation);
-  }
+  for (const operation of [...state.open.values()])
+    if (isCutOff(operation)) cancelOperation(state, operation);
 }
 
 function consume(state: RunState, signalId: string, type: string) {

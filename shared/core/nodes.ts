@@ -32,6 +32,9 @@ export const hasUndoable = ({ operations }: RunState): boolean =>
 export function askNode(state: RunState, operation: Operation): void {
   const { id, childRunId } = operation;
   operation.round = state.redrives;
+  // It is needed again.
+  for (const effect of state.effects.values())
+    if (effect.kind === "cancelChild" && effect.childRunId === childRunId) state.effects.delete(effect.id);
   if (state.afresh.delete(id)) operation.afresh = true;
   const kept = state.kept.get(id);
   state.kept.delete(id);

@@ -11,7 +11,15 @@ import { StepfoldError } from "./errors.ts";
 import type { RunRedriven } from "./events.ts";
 import { askNode, isWhole } from "./nodes.ts";
 import { refoldTurns } from "./remote/fold.ts";
-import { type Effect, type Happening, isFork, isWork, type Operation, type RunState } from "./state.ts";
+import {
+  type Effect,
+  type Happening,
+  isCutOff,
+  isFork,
+  isWork,
+  type Operation,
+  type RunState,
+} from "./state.ts";
 
 /** What stops a run from outside of its code. */
 const STOPS = new Set<string>(["CancelDelivered", "DeadlineReached", "HistoryLimitReached"]);
@@ -87,15 +95,11 @@ const undoneSteps = (state: RunState): string[] =>
  * ended, or was cancelled with what asked for it. Another is started. Nobody waits for a detached one.
  */
 function beforeChildren(state: RunState, starts: Map<string, number>, cut: number): number {
-  const settled = new Set<string>();
-  for (const { event } of state.history.slice(0, cut))
-    if ("operation" in event && !("name" in event)) settled.add(event.operation);
+  const { settled } = askedBefore(state, cut);
   let earliest = cut;
   for (const { id, kind, node } of state.operations.values()) {
-    const start = starts.get(id) ?? cut;
-    const asked = state.history[start]?.event;
-    const isAwaited = kind === "child" && node === undefined && !isDetached(asked);
-    if (isAwaited && !settled.has(id)) earliest = Math.min(earliest, start);
+    const isAwaited = kind === "child" && node === undefined && !settled.has(id);
+    if (isAwaited) earliest = Math.min(earliest, starts.get(id) ?? cut);
   }
   return earliest === cut ? cut : beforeChildren(state, starts, earliest);
 }
@@ -115,19 +119,10 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   const afresh = askedFrom(state, event.afresh);
   const dropped = state.history.slice(event.cut);
   state.history = state.history.slice(0, event.cut);
-  const asked = new Set<string>();
-  const settled = new Set<string>();
-  for (const { event: past } of state.history) {
-    if (!("operation" in past)) continue;
-    if ("name" in past) asked.add(past.operation);
-    // Nobody waits for a detached child: it is settled as soon as it is asked for.
-    if (isDetached(past)) settled.add(past.operation);
-    else if ("name" in past) continue;
-    else if (past.type !== "LateResultRecorded") settled.add(past.operation);
-  }
+  const { asked, settled } = askedBefore(state, event.cut);
   state.kept.clear();
   for (const effect of state.effects.values())
-    if (!isDetachedStart(effect, settled)) state.effects.delete(effect.id);
+    if (!outlivesRedrive(effect, settled)) state.effects.delete(effect.id);
   state.redrives++;
   state.isRedriven = true;
   state.round = event.round ?? state.round;
@@ -168,9 +163,34 @@ function offerPatches(state: RunState): void {
   state.firstUndelivered = isBehind ? delivered : undefined;
 }
 
-/** A detached child that is asked for already is started, though the run has ended since. */
-const isDetachedStart = (effect: Effect, settled: ReadonlySet<string>): boolean =>
-  effect.kind === "startChild" && effect.command.detached === true && settled.has(effect.command.operation);
+/** What was asked for before a point of the history, and what of that was settled, or cut off by what stopped the run. */
+function askedBefore(
+  { history, operations }: RunState,
+  cut: number,
+): Record<"asked" | "settled", Set<string>> {
+  const asked = new Set<string>();
+  const settled = new Set<string>();
+  for (const { event } of history.slice(0, cut)) {
+    if (STOPS.has(event.type)) {
+      for (const id of asked) {
+        const operation = operations.get(id);
+        if (operation !== undefined && isCutOff(operation)) settled.add(id);
+      }
+    } else if (!("operation" in event)) continue;
+    else if ("name" in event) {
+      asked.add(event.operation);
+      // Nobody waits for a detached child: it is settled as soon as it is asked for.
+      if (isDetached(event)) settled.add(event.operation);
+    } else if (event.type !== "LateResultRecorded") settled.add(event.operation);
+  }
+  return { asked, settled };
+}
+
+/** A detached child that is asked for already is started, though the run has ended since; one that was cut off is
+ * cancelled, as nobody waits for it any more. */
+const outlivesRedrive = (effect: Effect, settled: ReadonlySet<string>): boolean =>
+  effect.kind === "cancelChild" ||
+  (effect.kind === "startChild" && effect.command.detached === true && settled.has(effect.command.operation));
 
 /** An item that the code has begun again before the cut goes on where it is. */
 function keepsResult(operation: Operation, again: readonly string[], isAsked: boolean): boolean {

@@ -274,6 +274,10 @@ export const isToBeCancelled = ({ cancel, deadlineReached }: RunState): boolean 
 export const isFork = ({ kind }: Operation): boolean =>
   kind === "all" || kind === "any" || kind === "race" || kind === "map" || kind === "item";
 
+/** Whether what stops a run cuts it off: forks settle as their branches do, and what was done is undone all the same. */
+export const isCutOff = (operation: Operation): boolean =>
+  !isFork(operation) && operation.kind !== "compensation";
+
 /** What others are told of a kind: a turn is a step that has no name yet. */
 export const shownKind = ({ kind }: Operation): Exclude<OperationKind, "turn"> =>
   kind === "turn" ? "step" : kind;

@@ -119,6 +119,15 @@ describe("what a run owes", () => {
     expect(a.stateOf(child, a.effectsDone("start:1")).effects.size).toBe(0);
   });
 
+  it("the cancel of a child that was cut off, also after a redrive; but of none that is asked for again", () => {
+    const failed = [a.stepStarted("2", "charge"), a.stepFailed("2"), a.runFailed()];
+    const redriven = a.stateOf([...child, ...failed], a.runRedriven(1));
+    expect([...redriven.effects.keys()]).toEqual(["cancel:1:0"]);
+    const node = a.childStarted("1", { node: { from: 0, to: 1, concurrency: 1 } });
+    const again = a.stateOf([a.legStarted(), node, ...failed], a.runRedriven(2));
+    expect([...again.effects.keys()]).toEqual(["start:1:1"]);
+  });
+
   it("its parent, the news of its end", () => {
     const created = a.runCreated({ parent: { runId: "parent", operation: "7" } });
     const state = a.stateOf(created, a.legStarted(), a.runCompleted(1));

@@ -1,10 +1,17 @@
 /** A redrive of a run that has started children: it waits for none that can no longer be waited for. */
 import { describe, expect, test } from "vitest";
+import { memoryPorts } from "../../shared/adapters/memory/index.ts";
 import { workflow } from "../../shared/core/workflow.ts";
+import { advance } from "../../shared/engine/advance.ts";
+import { redrive, start } from "../../shared/engine/control.ts";
+import { loadRun } from "../../shared/engine/load.ts";
+import { createEngine, type Engine } from "../../shared/engine/settings.ts";
+import type { JournalStore } from "../../shared/ports/journal.ts";
 import { testHost } from "../../shared/testing/index.ts";
 
 const apart = workflow("apart", () => "done");
 const retry = { maxAttempts: 1 };
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 describe("a redrive behind a detached child", () => {
   test.each([undefined, "break"])("goes on from %s, with the same child", async (from) => {
@@ -127,4 +134,51 @@ describe("a redrive that takes a signal back", () => {
     await host.skip("2 minutes");
     expect(await host.result(runId)).toEqual([1, 2]);
   });
+});
+
+test("a redrive leaves no child behind whose cancel was still owed", async () => {
+  const ports = memoryPorts();
+  const slow = workflow("slow", (run) => run.waitForSignal("go"));
+  const parent = workflow("parent", (run) => run.child("slow", slow));
+  const engineOf = (owner: string, journal: JournalStore = ports.journal) =>
+    createEngine(
+      { ...ports, journal },
+      { workflows: [slow, parent], log: silent, settings: { owner, codeHash: "c" } },
+    );
+  const childId = async () => (await loadRun(ports, "run"))!.state.operations.get("1")?.childRunId;
+  const work = async (engine: Engine) => {
+    for (;;) {
+      const letters = await ports.queue.receive("work", { max: 10, waitMs: 0 });
+      if (letters.length === 0) return;
+      const handled = Promise.allSettled(letters.map(({ body }) => advance(engine, body)));
+      await ports.clock.advance(10_000);
+      await handled;
+      await ports.queue.acknowledge(
+        "work",
+        letters.map(({ receipt }) => receipt),
+      );
+    }
+  };
+  const api = engineOf("api");
+  await start(api, { workflow: "parent", runId: "run", timeoutMs: 60_000 });
+  await work(engineOf("first"));
+  const cut = (await childId())!;
+  // From here on this process sees nothing of the child: it ends the run, and dies over what that owes.
+  const blind = new Proxy(ports.journal, {
+    get: (journal, name) => {
+      const member: unknown = Reflect.get(journal, name);
+      if (typeof member !== "function") return member;
+      return (of: unknown, ...args: unknown[]) => {
+        if (of === cut || (of as { runId?: string }).runId === cut) throw new Error("throttled");
+        return member.call(journal, of, ...args);
+      };
+    },
+  });
+  await ports.clock.advance(60_000);
+  await work(engineOf("second", blind));
+  expect((await loadRun(ports, "run"))?.state.finished?.status).toBe("timedOut");
+  await redrive(api, "run");
+  await work(engineOf("third"));
+  expect(await childId()).not.toBe(cut);
+  expect((await loadRun(ports, cut))?.state.finished?.status).toBe("cancelled");
 });

@@ -4,7 +4,7 @@
  */
 
 import { isDriven } from "../../shared/core/driven.ts";
-import type { ChildFinished, Entry, RunEvent } from "../../shared/core/events.ts";
+import type { CancelRequested, ChildFinished, Entry, RunEvent } from "../../shared/core/events.ts";
 import { applyEntry, fold } from "../../shared/core/fold.ts";
 import type { Json } from "../../shared/core/json.ts";
 import { CLOCK_SKEW_MS, ITEM_BYTES_MAX, RETENTION_MS } from "../../shared/core/limits.ts";
@@ -72,6 +72,9 @@ function wakeNameOf(event: RunEvent): string | undefined {
   return undefined;
 }
 
+const cutOffAs = (childRunId: string, round: number | undefined): string =>
+  round === undefined ? childRunId : `${childRunId} ${round}`;
+
 export class Checker {
   readonly runs = new Map<string, Watched>();
   readonly violations: Violation[] = [];
@@ -89,6 +92,8 @@ export class Checker {
   /** What attempts of steps have returned, as JSON. */
   readonly #returned = new Map<string, Set<string>>();
   readonly #announced = new Set<string>();
+  /** By run: the children that its entries have cut off, those of a map with their round. A redrive forgets them. */
+  readonly #cutOff = new Map<string, Set<string>>();
   /** Wakes name events of runs that may not be there yet. */
   readonly #namedEarly = new Map<string, Set<string>>();
 
@@ -202,6 +207,7 @@ export class Checker {
     }
     run.entries.push(entry);
     if (entry.events.some(({ type }) => type === "RunRedriven")) this.#shown(run);
+    this.#cutsOff(run);
     if (isOf === "driven") this.#onDriven(run, entry);
     if (before !== "finished" && run.state.finished !== undefined) this.#keptLongEnough(run);
   }
@@ -292,7 +298,7 @@ export class Checker {
       case "ChildFinished":
         return this.#childFinished(run, event);
       case "CancelRequested":
-        return this.#cancelRequested(run, event.by);
+        return this.#cancelRequested(run, event);
       case "RunStalled":
         this.violate("R2", run.key.runId, `It stalled: ${event.message}`);
         return;
@@ -321,12 +327,22 @@ export class Checker {
       this.violate("J5", run.key.runId, `It is told that ${childRunId} is ${status}, which is not stored`);
   }
 
-  #cancelRequested(run: Watched, by: string | undefined): void {
-    const parent = by === undefined ? undefined : this.runs.get(by);
-    const operation = run.state.created.parent?.operation;
-    if (parent === undefined || operation === undefined) return;
-    if (parent.state.operations.get(operation)?.status !== "cancelled")
-      this.violate("J5", run.key.runId, "Its parent cancels it, and no stored entry of the parent says so");
+  #cutsOff({ key, state }: Watched): void {
+    for (const effect of state.effects.values())
+      if (effect.kind === "cancelChild")
+        this.#cutOff.set(key.runId, this.#cutOffBy(key.runId).add(cutOffAs(effect.childRunId, effect.round)));
+  }
+
+  #cutOffBy(runId: string): Set<string> {
+    return this.#cutOff.get(runId) ?? new Set();
+  }
+
+  #cancelRequested({ key, state: { created } }: Watched, { by, requestId }: CancelRequested): void {
+    const { parent, node, firstRunId } = created;
+    if (by === undefined || parent?.operation === undefined || !this.runs.has(by)) return;
+    const round = node === undefined ? undefined : Number(requestId.slice("parent:".length));
+    if (!this.#cutOffBy(by).has(cutOffAs(firstRunId ?? key.runId, round)))
+      this.violate("J5", key.runId, "Its parent cancels it, and no stored entry of the parent says so");
   }
 
   #keptLongEnough(run: Watched): void {
@@ -395,6 +411,9 @@ export class Checker {
       if (status === "cancelled" && !this.isDone("cancelChild", childRunId))
         return `its child ${childRunId} was not cancelled`;
     }
+    for (const childRunId of this.#cutOffBy(run.key.runId))
+      if (this.runs.has(childRunId) && !this.isDone("cancelChild", childRunId))
+        return `its child ${childRunId}, which was cut off before a redrive, was not cancelled`;
     return undefined;
   }
 
