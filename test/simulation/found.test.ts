@@ -207,6 +207,47 @@ describe("found", () => {
     }
   });
 
+  it.each<[string, Program]>([
+    [
+      "a redrive forgot the cancel of a child, which its run still owed",
+      {
+        root: {
+          do: "race",
+          parts: [
+            { do: "child", part: { do: "sleep", ms: 86_400_000 } },
+            { do: "step", ms: 0, broken: true },
+          ],
+        },
+        links: 0,
+        gapsMs: [0],
+        redrive: { afterMs: 0 },
+      },
+    ],
+    [
+      "a step was begun twice that is to be begun once, after a leg that could not send its wake",
+      {
+        root: {
+          do: "sequence",
+          parts: [
+            { do: "step", ms: 0, once: true },
+            { do: "sleep", ms: 60_000 },
+          ],
+        },
+        links: 0,
+        gapsMs: [0],
+      },
+    ],
+  ])("%s", async (_, program) => {
+    const profile = { ...calm, visibilityMs: 150_000 };
+    const play = { seed: 1, isLossy: false, play: ["generated"], programs: [program], profile };
+    const { calls } = await new World({ ...play, plan: [] }).run();
+    for (let call = 1; call <= calls; call++)
+      for (const kind of ["crashBefore", "throttled"] as const) {
+        const plan: PlannedFault[] = [{ call, fault: { kind } }];
+        expect(complaints(await new World({ ...play, plan }).run())).toEqual([]);
+      }
+  });
+
   it("a claim kept what it had decided before its former owner's late entry", async () => {
     const profile = { visibilityMs: 150_000 };
     const { calls } = await history("plain", profile);
