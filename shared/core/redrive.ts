@@ -12,6 +12,7 @@ import type { RunRedriven } from "./events.ts";
 import { askNode, isWhole } from "./nodes.ts";
 import { refoldTurns } from "./remote/fold.ts";
 import {
+  dueAtOf,
   type Effect,
   type Happening,
   isCutOff,
@@ -136,7 +137,7 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
     if (mayKeep && keepsResult(operation, event.again, asked.has(id))) state.kept.set(id, operation);
     if (isAfresh(operation, mayKeep || asked.has(id))) state.afresh.add(id);
     state.operations.delete(id);
-    if (asked.has(id)) reopen(state, operation);
+    if (asked.has(id)) reopen(state, operation, asked.get(id)!, now);
   }
   // What was taken back comes before what was sent after it.
   state.buffered = new Set([...state.signals.keys()].filter((id) => state.buffered.has(id)));
@@ -167,18 +168,19 @@ function offerPatches(state: RunState): void {
 function askedBefore(
   { history, operations }: RunState,
   cut: number,
-): Record<"asked" | "settled", Set<string>> {
-  const asked = new Set<string>();
+): { asked: Map<string, Happening>; settled: Set<string> } {
+  const asked = new Map<string, Happening>();
   const settled = new Set<string>();
-  for (const { event } of history.slice(0, cut)) {
+  for (const happening of history.slice(0, cut)) {
+    const { event } = happening;
     if (STOPS.has(event.type)) {
-      for (const id of asked) {
+      for (const id of asked.keys()) {
         const operation = operations.get(id);
         if (operation !== undefined && isCutOff(operation)) settled.add(id);
       }
     } else if (!("operation" in event)) continue;
     else if ("name" in event) {
-      asked.add(event.operation);
+      asked.set(event.operation, happening);
       // Nobody waits for a detached child: it is settled as soon as it is asked for.
       if (isDetached(event)) settled.add(event.operation);
     } else if (event.type !== "LateResultRecorded") settled.add(event.operation);
@@ -218,7 +220,8 @@ function askedFrom(state: RunState, from = state.history.length): Set<string> {
   return asked;
 }
 
-function reopen(state: RunState, past: Operation): void {
+/** Nobody could answer a run that had ended: what waits for an answer waits its whole time again. */
+function reopen(state: RunState, past: Operation, asked: Happening, now: number): void {
   const operation: Operation = {
     id: past.id,
     name: past.name,
@@ -244,10 +247,17 @@ function reopen(state: RunState, past: Operation): void {
   if (operation.kind === "callback") {
     operation.unsent = true;
     operation.redrives = state.redrives + 1;
+    if (operation.heartbeatMs !== undefined) operation.beatBy = now + operation.heartbeatMs;
   }
+  if (operation.dueAt !== undefined && operation.kind !== "timer")
+    operation.dueAt = now + wholeMs(asked, operation.dueAt);
   state.operations.set(operation.id, operation);
   state.open.set(operation.id, operation);
-  if (operation.dueAt !== undefined) state.timed.set(operation.id, operation);
+  if (dueAtOf(operation) < Number.POSITIVE_INFINITY) state.timed.set(operation.id, operation);
   if (operation.kind === "signal") state.waits.set(operation.id, operation);
   if (operation.node !== undefined) askNode(state, operation);
 }
+
+/** How long an operation was asked to wait. */
+const wholeMs = ({ event, now }: Happening, dueAt: number): number =>
+  ("dueAt" in event ? (event.dueAt ?? dueAt) : dueAt) - now;

@@ -50,6 +50,8 @@ const kinds: Record<string, (run: RunContext) => Promise<unknown>> = {
   "the end of a sleep": (run) => run.sleep("wait", timeout),
 };
 
+const answerable = Object.entries(kinds).filter(([kind]) => kind !== "the end of a sleep");
+
 describe("what a redrive asks for again", () => {
   it.each(Object.entries(kinds))("waits its whole time for %s, from the redrive on", async (_, wait) => {
     const late = workflow("late", async (run) => {
@@ -80,6 +82,50 @@ describe("what a redrive asks for again", () => {
     await host.skip("59m");
     await host.signal(runId, "paid", 7);
     expect(await host.result(runId)).toBe(7);
+  });
+
+  it.each(answerable)("waits its whole time again for %s that was open at the end", async (_, wait) => {
+    const late = workflow("late", async (run) => {
+      await run.all("both", { wait, nap: (branch) => branch.sleep("nap", "4h") });
+    });
+    const host = testHost({ workflows: [late] });
+    const runId = await host.start(late);
+    await host.skip("50m");
+    for (const time of ["once", "and again"]) {
+      await host.cancel(runId);
+      await host.skip("5h");
+      await host.redrive(runId);
+      host.crash();
+      await host.skip("59m");
+      expect((await host.get(runId)).status, time).toMatch(/waiting|sleeping/);
+      const { waitingFor, wakeAt } = await host.get(runId);
+      expect(waitingFor[0]?.until ?? wakeAt, time).toEqual(new Date(host.now().getTime() + 60_000));
+    }
+  });
+
+  it("watches over a callback's heartbeats that was open at the end", async () => {
+    const silent = workflow("silent", (run) => run.callback("wait", () => {}, { heartbeat: "10m" }));
+    const host = testHost({ workflows: [silent] });
+    const runId = await host.start(silent);
+    await host.cancel(runId);
+    await host.redrive(runId);
+    await host.skip("9m");
+    expect((await host.get(runId)).status).toBe("waiting");
+    await host.skip("2m");
+    expect(await host.get(runId)).toMatchObject({ status: "failed", error: { code: "CallbackTimeout" } });
+  });
+
+  it("lets a sleep that was under way end when it was to end", async () => {
+    const naps = workflow("naps", (run) => run.sleep("nap", "2h"));
+    const host = testHost({ workflows: [naps] });
+    const runId = await host.start(naps);
+    await host.cancel(runId);
+    await host.skip("1h");
+    await host.redrive(runId);
+    await host.skip("59m");
+    expect((await host.get(runId)).status).toBe("sleeping");
+    await host.skip("2m");
+    expect((await host.get(runId)).status).toBe("completed");
   });
 
   it("sleeps no longer than to the date that the code has named", async () => {
