@@ -246,7 +246,7 @@ function reopen(state: RunState, past: Operation, asked: Happening, now: number)
     operation.status = operation.kind === "timer" ? "sleeping" : "waiting";
   if (operation.kind === "callback") {
     operation.unsent = true;
-    operation.redrives = state.redrives + 1;
+    operation.redrives = state.redrives;
     if (operation.heartbeatMs !== undefined) operation.beatBy = now + operation.heartbeatMs;
   }
   if (operation.dueAt !== undefined && operation.kind !== "timer")

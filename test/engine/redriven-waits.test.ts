@@ -115,6 +115,22 @@ describe("what a redrive asks for again", () => {
     expect(await host.get(runId)).toMatchObject({ status: "failed", error: { code: "CallbackTimeout" } });
   });
 
+  it("gives each redrive's callback a token of its own, opened again or asked for again", async () => {
+    const tokens: string[] = [];
+    const asks = workflow("asks", (run) =>
+      run.callback("wait", (token) => void tokens.push(token), { timeout }),
+    );
+    const host = testHost({ workflows: [asks] });
+    const runId = await host.start(asks);
+    await host.cancel(runId);
+    for (let redrives = 0; redrives < 2; redrives++) {
+      await host.redrive(runId);
+      await host.skip("2h");
+    }
+    expect(tokens).toHaveLength(3);
+    expect(new Set(tokens).size).toBe(3);
+  });
+
   it("lets a sleep that was under way end when it was to end", async () => {
     const naps = workflow("naps", (run) => run.sleep("nap", "2h"));
     const host = testHost({ workflows: [naps] });
