@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { memoryPorts } from "../../shared/adapters/memory/index.ts";
 import { workflow } from "../../shared/core/workflow.ts";
 import { advance } from "../../shared/engine/advance.ts";
-import { start } from "../../shared/engine/control.ts";
+import { redrive, requestCancel, sendSignal, start } from "../../shared/engine/control.ts";
 import { openGate } from "../../shared/engine/drivers/gates.ts";
 import { receiveSignals } from "../../shared/engine/intake.ts";
 import { current } from "../../shared/engine/outside.ts";
@@ -52,6 +52,24 @@ describe("found", () => {
     await receiveSignals(engine, [message("run", "new"), message("run", "old")]);
     const wakes = engine.ports.queue.pending("work").map(({ body }) => parseWake(body)?.event);
     expect(wakes).toEqual(["created", "signal:old", "signal:new"]);
+  });
+
+  it("a signal for a run that was just redriven was dropped on a stale read of its end", async () => {
+    const engine = anEngine();
+    const other = createEngine(engine.ports, { workflows: [waits], log: silent, settings: SETTINGS });
+    const { journal } = engine.ports;
+    await start(engine, { workflow: "waits", runId: "run" });
+    await requestCancel(engine, "run");
+    for (const { body } of engine.ports.queue.pending("work")) await advance(engine, body);
+    const early = sendSignal(engine, { runId: "run", name: "go", signalId: "early" });
+    await expect(early).rejects.toMatchObject({ code: "RunFinished" });
+    await redrive(other, "run");
+    const { tail } = journal;
+    journal.tail = async (run, after, options) =>
+      options?.consistent ? tail.call(journal, run, after, options) : { entries: [], more: false };
+    expect(await receiveSignals(engine, [message("run", "new")])).toEqual([]);
+    journal.tail = tail;
+    expect((await current(other, "run"))!.state.signals.has("new")).toBe(true);
   });
 
   it("a gate whose append took longer than its time-out waited for the sweep", async () => {
