@@ -266,6 +266,22 @@ describe("found", () => {
       }
   });
 
+  it("a step that is begun once was not expected to run out of time where its process stands still", async () => {
+    const root = {
+      do: "all",
+      parts: [
+        { do: "step", ms: 900, once: true },
+        { do: "sleep", ms: 300 },
+      ],
+    } as const;
+    const programs = [{ root: { ...root, parts: [...root.parts] }, links: 0, gapsMs: [0] }];
+    for (let call = 1; call <= 15; call++) {
+      const plan: PlannedFault[] = [{ call, fault: { kind: "freezeBefore", ms: 70_000 } }];
+      const options = { seed: 1, isLossy: false, play: ["generated"], programs, profile: calm, plan };
+      expect(complaints(await new World(options).run())).toEqual([]);
+    }
+  });
+
   it("a claim kept what it had decided before its former owner's late entry", async () => {
     const profile = { visibilityMs: 150_000 };
     const { calls } = await history("plain", profile);

@@ -145,7 +145,8 @@ export class Reference {
       `${at} (${node.do}) ${expected}, got ${error?.name}: ${error?.message}`;
     switch (node.do) {
       case "step":
-        if (node.once && this.#isNamed(error, "StepInterrupted"))
+        // A process that stands still lets its step's time run out, too.
+        if (node.once && this.#isNamed(error, "StepInterrupted", "StepTimeout"))
           return this.#seen.isCrashed ? undefined : `${at} was interrupted, and nothing was disturbed`;
         if (!node.refused && !node.broken) return `${at} is a step that cannot fail`;
         if (!this.#isTouched(at)) return `${at} failed, and was never begun`;
@@ -495,7 +496,7 @@ function failuresOf(node: Node): Set<string> {
     case "step":
       return new Set([
         ...(node.refused || node.broken ? ["Refused"] : []),
-        ...(node.once ? ["StepInterrupted"] : []),
+        ...(node.once ? ["StepInterrupted", "StepTimeout"] : []),
       ]);
     case "signal":
       return new Set(["SignalTimeout"]);
