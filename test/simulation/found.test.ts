@@ -282,6 +282,16 @@ describe("found", () => {
     }
   });
 
+  it("a signal that came too late was missed, where its run was redriven before it was acknowledged", async () => {
+    const root: Node = { do: "signal", name: "red", timeoutMs: 200 };
+    const programs = [{ root, links: 0, gapsMs: [0], redrive: { afterMs: 0 } }];
+    const profile = { ...calm, latencyMs: 3_000 };
+    for (let seed = 1; seed <= 10; seed++) {
+      const options = { seed, isLossy: false, play: ["generated"], programs, profile, plan: [] };
+      expect(complaints(await new World(options).run())).toEqual([]);
+    }
+  });
+
   it("a claim kept what it had decided before its former owner's late entry", async () => {
     const profile = { visibilityMs: 150_000 };
     const { calls } = await history("plain", profile);

@@ -72,6 +72,8 @@ export class Host {
     if (process === undefined) return this.#putBackAll(batch);
     world.trace(process.name, `gets signals ${batch.map(({ body }) => body).join(" ")}`);
     let failed: string[] = [];
+    const { runs } = world.checker;
+    const before = new Map([...runs].map(([runId, { state }]) => [runId, state.redrives]));
     const unspare = this.#spare(process, batch);
     const answer = await world.answered(process, async () => {
       if (world.defects.acknowledgesFirst) await this.#acknowledge(process, "signals", batch);
@@ -80,7 +82,7 @@ export class Host {
         batch.map(({ messageId, body }) => ({ id: messageId, body })),
       );
       const taken = batch.filter(({ messageId }) => !failed.includes(messageId));
-      this.#areStored(taken);
+      this.#areStored(taken, before);
       await this.#acknowledge(process, "signals", taken);
     });
     unspare();
@@ -100,12 +102,15 @@ export class Host {
   }
 
   /** A signal is acknowledged only when it is in the journal, or never can be. */
-  #areStored(taken: readonly ReceivedMessage[]): void {
+  #areStored(taken: readonly ReceivedMessage[], before: ReadonlyMap<string, number>): void {
     const { checker } = this.#world;
     for (const { body } of taken) {
       const { runId, signalId } = JSON.parse(body) as { runId: string; signalId: string };
       const run = checker.runs.get(runId);
-      if (run !== undefined && run.state.finished === undefined && !run.state.signals.has(signalId))
+      // It was finished when it was looked at, and is redriven since.
+      const isTooLate = run !== undefined && run.state.redrives > (before.get(runId) ?? 0);
+      if (run?.state.finished !== undefined || isTooLate) continue;
+      if (run !== undefined && !run.state.signals.has(signalId))
         checker.violate("J6", runId, `Signal ${signalId} is acknowledged, and not in the journal`);
     }
   }
