@@ -108,7 +108,9 @@ export async function reportNode(engine: Engine, state: RunState): Promise<void>
       const wake = `child:${waiting.id}`;
       if (parent.childEnds.has(waiting.id)) return { events: [], wake };
       if (undo !== undefined) {
-        if (state.undoing === undo.id || !hasUndoable(state))
+        // One of an earlier round may be redriven at this moment: only its own journal says that it is not.
+        const isOfRound = state.round === (parent.operations.get(operation)?.round ?? 0);
+        if (state.undoing === undo.id || (isOfRound && !hasUndoable(state)))
           return { events: [undoneOf(state, undo.id)], wake };
         next = { undo: undo.id };
         return nothing;

@@ -292,6 +292,67 @@ describe("found", () => {
     }
   });
 
+  it("a signal that was accepted, and found its run ended, was never sent again to the redriven run", async () => {
+    const root: Node = { do: "signal", name: "red" };
+    const redrive = { afterMs: 1_200_000 };
+    const programs: Program[] = [{ root, links: 0, gapsMs: [0], timeoutMs: 60_000, redrive }];
+    for (let call = 5; call <= 35; call++) {
+      const plan: PlannedFault[] = [{ call, fault: { kind: "freezeBefore", ms: 1_200_000 } }];
+      const options = { seed: 1, isLossy: false, play: ["generated"], programs, profile: calm, plan };
+      expect(complaints(await new World(options).run()), `call ${call}`).toEqual([]);
+    }
+  });
+
+  it("a node told that it had nothing to undo, while it was redriven for its parent's next round", async () => {
+    const step = { do: "step", ms: 0 } as const;
+    const map: Node = {
+      ...{ do: "map", count: 4, concurrency: 4, tolerate: 2, refusing: [], batch: 3 },
+      part: step,
+    };
+    const callback: Node = { do: "callback", fails: true, answerMs: 300 };
+    const race: Node = { do: "race", parts: [map, callback] };
+    const root: Node = { do: "sequence", parts: [{ do: "step", ms: 30_000, undo: true }, race] };
+    const other: Node = { ...{ do: "map", count: 0, concurrency: 2, tolerate: 0, refusing: [] }, part: step };
+    const programs: Program[] = [
+      { root, links: 0, gapsMs: [0], redrive: { afterMs: 3_000, from: 4 } },
+      { root: other, links: 0, gapsMs: [0], patchMs: 2_000 },
+    ];
+    const rates = {
+      crashBefore: 0.003,
+      failed: 0.003,
+      throttled: 0.003,
+      freezeAfter: 0.01,
+      staleRead: 0.3,
+      halfDone: 0.5,
+    };
+    const chances = { stores: 0.1, twice: 0.3, lost: 0.2, budget: 2, skewMs: 200_000, latencyMs: 3_000 };
+    const profile = { ...calm, ...chances, calls: { ...calm.calls, ...rates }, visibilityMs: 150_000 };
+    const lost = [5, 7, 10, 16, 22, 36].map((message) => ({ message, copies: [] }));
+    const twice: [number, number][] = [
+      [3, 0],
+      [18, 5_000],
+      [23, 50],
+      [28, 0],
+      [29, 50],
+      [30, 5_000],
+      [37, 50],
+    ];
+    const plan: PlannedFault[] = [
+      { call: 8, fault: { kind: "freezeAfter", ms: 125_000 } },
+      ...lost,
+      ...twice.map(([message, afterMs]) => ({ message, copies: [0, afterMs] })),
+    ];
+    const options = {
+      seed: 6_100_638,
+      isLossy: true,
+      play: ["generated", "generated"],
+      programs,
+      profile,
+      plan,
+    };
+    expect(complaints(await new World(options).run())).toEqual([]);
+  });
+
   it("a claim kept what it had decided before its former owner's late entry", async () => {
     const profile = { visibilityMs: 150_000 };
     const { calls } = await history("plain", profile);

@@ -35,7 +35,8 @@ export class DrivenRuns {
 
   #callOf(runId: string, event: RunEvent): Call | undefined {
     if (/^Lease/.test(event.type)) return this.#leaseCallOf(runId, event);
-    const mark = MARK.exec(JSON.stringify(event))?.[0];
+    // Not in the id of a request, whose digests may have one by chance.
+    const mark = MARK.exec(JSON.stringify({ ...event, requestId: undefined }))?.[0];
     const call = mark === undefined ? undefined : this.callers.calls.get(mark);
     return call?.runId === runId ? call : undefined;
   }

@@ -7,6 +7,9 @@ import type { Stagehand } from "./interpreter.ts";
 import type { Ledger, Played } from "./ledger.ts";
 import { type Node, type Program, type ProgramInput, signalsOf } from "./program.ts";
 
+/** A queue drops what has the id of a message of the last five minutes. */
+const DROPPED_WITHIN_MS = 600_000;
+
 /** Starts a run of the program, and does what its script says. */
 export async function play(stage: Stage, ledger: Ledger, program: Program, runId: string): Promise<void> {
   const { client, sleep } = stage;
@@ -65,7 +68,10 @@ async function mend({ client, sleep }: Stage, played: Played, runId: string): Pr
   await client.redrive(last, "again", named);
 }
 
-/** What a run that has ended refuses is sent again, before all that comes after it, once the run is redriven. */
+/**
+ * What a run that has ended refuses is sent again, before all that comes after it, once the run is redriven. What was
+ * accepted and found its run ended is sent again after all.
+ */
 async function send(
   { client, sleep, now }: Stage,
   played: Played,
@@ -84,6 +90,22 @@ async function send(
     }
     if (isAccepted) sent.answeredAt = now();
   }
+  await mending;
+  if (played.redriven === undefined) return;
+  await sleep(DROPPED_WITHIN_MS);
+  for (const { n, name } of played.signals)
+    if (!isStored(client, runId, `signal-${n}`))
+      await client.signal({ runId, name, payload: n, signalId: `signal-${n}` });
+}
+
+/** In the journal of the run, or of one that it went on as. */
+function isStored(client: Client, runId: string, signalId: string): boolean {
+  const state = client.world.checker.runs.get(runId)?.state;
+  if (state === undefined) return false;
+  return (
+    state.signals.has(signalId) ||
+    (state.continuedTo !== undefined && isStored(client, state.continuedTo, signalId))
+  );
 }
 
 async function cancel({ client, now }: Stage, played: Played, runId: string): Promise<void> {
