@@ -175,6 +175,25 @@ describe("found", () => {
       },
     ],
     [
+      "a step that came in the place of a kept one was taken for it",
+      {
+        root: {
+          do: "finally",
+          part: {
+            do: "sequence",
+            parts: [
+              { do: "step", ms: 0, broken: true },
+              { do: "step", ms: 0 },
+            ],
+          },
+          after: { do: "step", ms: 0 },
+        },
+        links: 0,
+        gapsMs: [0],
+        redrive: { afterMs: 1_200_000 },
+      },
+    ],
+    [
       "nobody saw the gate that a redrive had opened again",
       {
         root: { do: "gate", approved: true, answerMs: 50_000 },

@@ -26,8 +26,8 @@ export class Keys {
   /** Keys of what was undone since. */
   readonly #retired = new Set<string>();
   readonly #undone = new Map<string, number>();
-  /** By run: the steps whose results the last redrive has kept. */
-  readonly #kept = new Map<string, Set<string>>();
+  /** By run: the steps whose results the last redrive has kept, and their names. */
+  readonly #kept = new Map<string, Map<string, string>>();
   readonly #begun = new Map<string, number>();
   /** Nodes of maps that are to begin afresh, when they are redriven. */
   readonly #afresh = new Set<string>();
@@ -85,7 +85,10 @@ export class Keys {
   /** A step's function is called with this key. Answers what is wrong with that. */
   called(key: string, { run, operation }: Keyed, isOnce: boolean): string | undefined {
     if (this.#retired.has(key)) return "under the key of what was undone since";
-    if (this.#kept.get(run.key.runId)?.has(operation)) return "whose result was kept by the last redrive";
+    // Code that takes another way after a redrive may ask for another step in the place of a kept one.
+    const kept = this.#kept.get(run.key.runId)?.get(operation);
+    if (kept !== undefined && kept === run.state.operations.get(operation)?.name)
+      return "whose result was kept by the last redrive";
     // Whoever redrives a run asks for what has failed once more.
     const life = `${key} ${run.state.redrives}`;
     const times = (this.#begun.get(life) ?? 0) + 1;
@@ -101,13 +104,10 @@ const startOf = ({ history }: RunState, from: string | undefined): number =>
     : history.findIndex(({ event }) => "name" in event && event.name === from);
 
 /** The steps that had completed before a point of the history. */
-const keptBy = ({ history, operations }: RunState, start: number): Set<string> =>
-  new Set(
-    history
-      .slice(0, start)
-      .flatMap(({ event }) =>
-        event.type === "StepCompleted" && operations.get(event.operation)?.kind === "step"
-          ? [event.operation]
-          : [],
-      ),
+const keptBy = ({ history, operations }: RunState, start: number): Map<string, string> =>
+  new Map(
+    history.slice(0, start).flatMap(({ event }) => {
+      const step = event.type === "StepCompleted" ? operations.get(event.operation) : undefined;
+      return step?.kind === "step" ? [[step.id, step.name] as const] : [];
+    }),
   );
