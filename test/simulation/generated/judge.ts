@@ -164,7 +164,8 @@ export class Judge {
     for (const name of new Set(signals.map((sent) => sent.name))) {
       const ofName = new Set(signals.filter((sent) => sent.name === name).map(({ n }) => n));
       const taken = received.filter(({ signal }) => ofName.has(signal));
-      const disorder = disorderOf(taken);
+      const late = new Set(signals.flatMap(({ n, cameLate }) => (cameLate ? [n] : [])));
+      const disorder = disorderOf(taken, late);
       if (disorder !== undefined) return disorder;
       const missed = this.#missed(waits, taken, signals, name);
       if (missed !== undefined) return missed;
@@ -181,6 +182,7 @@ export class Judge {
         (sent) =>
           sent.name === name &&
           sent.answeredAt !== undefined &&
+          !sent.cameLate &&
           sent.answeredAt + this.#disturbance.patienceMs < wait.at &&
           !taken.some(({ signal }) => signal === sent.n),
       );
@@ -192,13 +194,14 @@ export class Judge {
 }
 
 /** Two links may be of clocks that differ; within one, time never goes back. */
-function disorderOf(taken: (Received & { link: number })[]): string | undefined {
+function disorderOf(taken: (Received & { link: number })[], late: ReadonlySet<number>): string | undefined {
   for (const [index, one] of taken.entries())
     for (const other of taken.slice(index + 1)) {
       if (one.signal === other.signal) return `Signal ${one.signal} was received twice`;
       const [first, second] = one.signal < other.signal ? [one, other] : [other, one];
       const isTurned = first.link > second.link || (first.link === second.link && first.at > second.at);
-      if (isTurned) return `Signal ${first.signal} was received after ${second.signal}`;
+      if (isTurned && !late.has(first.signal))
+        return `Signal ${first.signal} was received after ${second.signal}`;
     }
   return undefined;
 }

@@ -16,6 +16,8 @@ export interface Sent {
   name: string;
   /** When its sender was told that it is taken. */
   answeredAt: number | undefined;
+  /** It came once its run had ended, and was sent again after all others. */
+  cameLate?: boolean;
 }
 
 /** A run that was started from outside, with its script. */

@@ -93,9 +93,12 @@ async function send(
   await mending;
   if (played.redriven === undefined) return;
   await sleep(DROPPED_WITHIN_MS);
-  for (const { n, name } of played.signals)
-    if (!isStored(client, runId, `signal-${n}`))
-      await client.signal({ runId, name, payload: n, signalId: `signal-${n}` });
+  for (const sent of played.signals) {
+    const { n, name } = sent;
+    if (isStored(client, runId, `signal-${n}`)) continue;
+    sent.cameLate = true;
+    await client.signal({ runId, name, payload: n, signalId: `signal-${n}` });
+  }
 }
 
 /** In the journal of the run, or of one that it went on as. */
