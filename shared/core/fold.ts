@@ -441,7 +441,6 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       step.attemptIn = state.sequence;
       if (event.compensable) step.compensable = true;
       if (event.skipped) step.skipped = true;
-      if (state.kept.get(step.id)?.name !== step.name) state.kept.delete(step.id);
       return remember(state, event, now);
     }
     case "TurnStarted":
@@ -599,10 +598,15 @@ function open(
     startedAt: state.at,
   };
   if (event.parent !== undefined) operation.parent = event.parent;
+  // Code that takes another way after a redrive asks for something else in the place of what was kept.
+  if (!isSame(state.kept.get(operation.id), operation)) state.kept.delete(operation.id);
   state.operations.set(operation.id, operation);
   state.open.set(operation.id, operation);
   return operation;
 }
+
+const isSame = (kept: Operation | undefined, { kind, name }: Operation): boolean =>
+  kept?.kind === kind && kept.name === name;
 
 function timed(state: RunState, operation: Operation, dueAt: number): void {
   operation.dueAt = dueAt;

@@ -371,10 +371,11 @@ export class Leg {
     if (command.type !== "StepStarted" && command.type !== "ItemStarted") return;
     const kept = this.#run.state.kept.get(command.operation);
     if (command.type === "ItemStarted") {
-      if (kept !== undefined) this.#kept.push({ type: "ItemKept", operation: command.operation });
+      if (kept?.kind === "item" && kept.name === command.name)
+        this.#kept.push({ type: "ItemKept", operation: command.operation });
       return;
     }
-    if (kept?.name === command.name)
+    if (kept?.kind === "step" && kept.name === command.name)
       this.#kept.push({ type: "StepCompleted", operation: command.operation, output: kept.output });
   }
 
