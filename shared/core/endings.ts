@@ -41,8 +41,6 @@ export function endingOf(
   return output === undefined ? { type: "RunCompleted" } : { type: "RunCompleted", output: { v: output } };
 }
 
-/** A copy of a JSON value. */
-
 export const historyLimitExceeded = (workflow: string, limit: number): RunError => ({
   code: "HistoryLimitExceeded",
   name: "HistoryLimitExceeded",

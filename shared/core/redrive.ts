@@ -22,7 +22,7 @@ import {
   type RunState,
 } from "./state.ts";
 
-/** What stops a run from outside of its code. */
+/** What stops a run from outside of its code, unless that has ended already. */
 const STOPS = new Set<string>(["CancelDelivered", "DeadlineReached", "HistoryLimitReached"]);
 
 /** Where a redrive begins: `from` names an operation; without it, the one that failed, or where the run was stopped. */
@@ -31,6 +31,7 @@ export function redrivePoint(
   from: string | undefined,
 ): Pick<RunRedriven, "cut" | "keep" | "again" | "afresh"> {
   const undone = undoneSteps(state);
+  const end = endOfCode(state);
   const starts = new Map<string, number>();
   let stopped: number | undefined;
   let failed: number | undefined;
@@ -38,7 +39,7 @@ export function redrivePoint(
     if ("operation" in event && "name" in event) starts.set(event.operation, index);
     if (event.type === "TurnAnswered" && event.action === "fail" && event.nextAttemptAt === undefined)
       failed = starts.get(event.operation);
-    if (STOPS.has(event.type)) stopped ??= index;
+    if (STOPS.has(event.type) && index < end) stopped ??= index;
     if (
       state.operations.get("operation" in event ? event.operation : "")?.status === "failed" &&
       isSettling(state, event)
@@ -56,17 +57,27 @@ export function redrivePoint(
         { runId: state.runId, from },
       );
     const afresh = starts.get(first.id)!;
-    const earliest = Math.min(afresh, ...undone.map((id) => starts.get(id) ?? 0));
+    const earliest = Math.min(afresh, end, ...undone.map((id) => starts.get(id) ?? 0));
     const cut = beforeChildren(state, starts, earliest);
     if (cut === afresh) return { cut, keep: false, again: [] };
     return { cut, keep: true, again: undone, afresh };
   }
   const cut = Math.min(
-    stopped ?? failed ?? state.history.length,
+    stopped ?? failed ?? end,
     ...undone.map((id) => starts.get(id) ?? 0),
     ...partial(state).map((id) => starts.get(id) ?? 0),
   );
   return { cut: beforeChildren(state, starts, cut), keep: true, again: undone };
+}
+
+/** Where the code had ended: what follows took back what it had left, and mended code may go on there. */
+function endOfCode({ history }: RunState): number {
+  const undoing = history.findIndex(
+    ({ event: { type } }) => type === "CompensationStarted" || type === "UndoRequested",
+  );
+  let end = undoing === -1 ? history.length : undoing;
+  while (history[end - 1]?.event.type === "OperationCancelled") end--;
+  return end;
 }
 
 /** What is to be done again for the sake of some of its items: nodes of maps that have not come to a result, and the

@@ -4,10 +4,11 @@
  *
  *   --only a,b    of these scenarios       --lossy | --lossless   of this kind only
  *   --trace       tell what happened in those that failed
- *   --repeat J    the one history that J describes, told as it happens
+ *   --repeat J    the one history that J describes, told as it happens, and the journals that came of it
  *   --every       instead: each fault alone at every port call of every scenario (or of those of --only), in turn
  */
 import { parseArgs } from "node:util";
+import type { RunEvent } from "../../shared/core/events.ts";
 import { atEveryCall, faults, packing, profile } from "./every.ts";
 import { drawn, repeatedBy } from "./histories.ts";
 import { reduced } from "./reduce.ts";
@@ -99,11 +100,22 @@ async function report(history: History): Promise<string> {
 const violations = (history: History): string[] =>
   history.violations.map(({ invariant, runId, message }) => `  ${invariant} ${runId}: ${message}`);
 
+/** What was stored, an entry a line. */
+const journals = ({ journals }: History): string[] =>
+  [...journals].flatMap(([runId, entries]) =>
+    entries.map(({ sequence, events }) => `${runId} ${sequence}: ${events.map(inShort).join(" ")}`),
+  );
+
+const inShort = (event: RunEvent): string =>
+  `${[event.type, "operation" in event ? event.operation : "", "name" in event ? event.name : ""]
+    .join(" ")
+    .trim()},`;
+
 const told = (options: HistoryOptions): Promise<History> => new World({ ...options, isTraced: true }).run();
 
 async function repeat(described: string): Promise<number> {
   const history = await told(JSON.parse(described) as HistoryOptions);
-  console.log([...history.trace, ...violations(history)].join("\n"));
+  console.log([...history.trace, ...journals(history), ...violations(history)].join("\n"));
   return history.violations.length;
 }
 
