@@ -7,6 +7,7 @@
  * So do the items of a map's leaf, and the nodes of a map that have a result for each of their items; those of a map
  * that lies behind the named start do all of them again.
  */
+import { isCommand } from "./commands.ts";
 import { StepfoldError } from "./errors.ts";
 import type { RunRedriven } from "./events.ts";
 import { askNode, isWhole } from "./nodes.ts";
@@ -70,13 +71,14 @@ export function redrivePoint(
   return { cut: beforeChildren(state, starts, cut), keep: true, again: undone };
 }
 
-/** Where the code had ended: what follows took back what it had left, and mended code may go on there. */
+/** The last that the code was told before it ended. What it has made of that, mended code may make otherwise; and what
+ * follows undid what it had done. */
 function endOfCode({ history }: RunState): number {
   const undoing = history.findIndex(
     ({ event: { type } }) => type === "CompensationStarted" || type === "UndoRequested",
   );
   let end = undoing === -1 ? history.length : undoing;
-  while (history[end - 1]?.event.type === "OperationCancelled") end--;
+  while (end > 0 && isCommand(history[end - 1]!.event)) end--;
   return end;
 }
 

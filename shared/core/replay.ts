@@ -4,8 +4,9 @@
  * A command in the journal must be the next one that the code issues: the same type, operation, name and target.
  * Anything else is `NonDeterminism`, with what was recorded and what was found.
  */
+import { describe, isSameCommand, operationOf } from "./commands.ts";
 import { StepfoldError } from "./errors.ts";
-import type { BranchesStarted, Command, Delivery } from "./events.ts";
+import type { Command, Delivery } from "./events.ts";
 import type { Execution, Outcome } from "./execution.ts";
 import type { Json, JsonObject, Payload } from "./json.ts";
 import { turnedOf } from "./remote/driver.ts";
@@ -122,60 +123,8 @@ async function expectCommand(execution: Execution, recorded: Command): Promise<v
   for (let turn = 0; execution.peek() === undefined && turn < 20; turn++) await macrotask();
   const found = execution.take();
   if (found === undefined) throw new NonDeterminism(operationOf(recorded), describe(recorded), "nothing");
-  if (!same(recorded, found))
+  if (!isSameCommand(recorded, found))
     throw new NonDeterminism(operationOf(recorded), describe(recorded), describe(found));
 }
-
-function same(recorded: Command, found: Command): boolean {
-  if (recorded.type !== found.type) return false;
-  if ("operation" in recorded && recorded.operation !== (found as { operation: string }).operation)
-    return false;
-  if ("name" in recorded && recorded.name !== (found as { name: string }).name) return false;
-  if (recorded.type === "BranchesStarted" && found.type === "BranchesStarted")
-    return (
-      recorded.kind === found.kind &&
-      recorded.branches.join("\n") === found.branches.join("\n") &&
-      recorded.tree?.digest === found.tree?.digest
-    );
-  if (recorded.type === "ChildStarted" && found.type === "ChildStarted")
-    return recorded.workflow === found.workflow && (recorded.node?.to ?? 0) === (found.node?.to ?? 0);
-  return true;
-}
-
-const operationOf = (command: Command): string => ("operation" in command ? command.operation : "the run");
-
-const KIND_OF: Record<Command["type"], string> = {
-  StepStarted: "step",
-  TurnStarted: "turn",
-  TimerStarted: "timer",
-  SignalAwaited: "signal",
-  ChildStarted: "child",
-  GateOpened: "gate",
-  CallbackCreated: "callback",
-  ConditionStarted: "condition",
-  CompensationStarted: "compensation",
-  PatchMarked: "version gate",
-  RunContinued: "the run's continuation",
-  BranchesStarted: "fork",
-  BranchesSettled: "the end of fork",
-  ItemStarted: "item",
-  ItemSettled: "the end of item",
-  OperationCancelled: "the cancelling of",
-  StateSet: "setState",
-  RunCompleted: "the run's completion",
-  RunFailed: "the run's failure",
-  RunCancelled: "the run's cancellation",
-  RunTimedOut: "the run's time-out",
-};
-
-function describe(command: Command): string {
-  const kind = command.type === "BranchesStarted" ? forkOf(command) : KIND_OF[command.type];
-  if ("name" in command) return `${kind} ${JSON.stringify(command.name)}`;
-  return "operation" in command ? `${kind} ${command.operation}` : kind;
-}
-
-/** Items that differ on replay were not made of the run's input and the results of its operations alone. */
-const forkOf = ({ kind, tree }: BranchesStarted): string =>
-  tree === undefined ? kind : `${kind} of ${tree.count} items (${tree.digest.slice(0, 8)})`;
 
 const macrotask = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

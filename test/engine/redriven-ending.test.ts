@@ -59,6 +59,42 @@ describe("a run whose own code threw", () => {
     expect(await host.result(runId)).toBe("TEXT");
   });
 
+  test("goes on with mended code though it was in a branch", async () => {
+    const reader = (read: (what: string) => string) =>
+      workflow("reader", async (run) => {
+        const { text, nap } = await run.all("both", {
+          text: async (branch) => read(await branch.step("fetch", () => "text")),
+          nap: (branch) => branch.sleep("nap", "1h").then(() => "slept"),
+        });
+        return [text, nap];
+      });
+    const host = testHost({ workflows: [reader(broken)] });
+    const runId = await host.start("reader");
+    expect((await host.get(runId)).status).toBe("failed");
+    host.deploy([reader((what) => what.toUpperCase())]);
+    await host.redrive(runId);
+    await host.skip("1h");
+    expect(await host.result(runId)).toEqual(["TEXT", "slept"]);
+  });
+
+  test("goes on with mended code, and starts no second child that it does not wait for", async () => {
+    const note = workflow("note", async () => "noted");
+    const reader = (read: (what: string) => string) =>
+      workflow("reader", async (run) => {
+        const text = await run.step("fetch", () => "text");
+        const noted = await run.child("note", note, undefined, { detached: true });
+        return [read(text), noted];
+      });
+    const host = testHost({ workflows: [reader(broken), note] });
+    const runId = await host.start("reader");
+    expect((await host.get(runId)).status).toBe("failed");
+    const before = (await host.operations(runId)).find(({ name }) => name === "note")?.childRunId;
+    expect(before).toBeDefined();
+    host.deploy([reader((what) => what.toUpperCase()), note]);
+    await host.redrive(runId);
+    expect(await host.result(runId)).toEqual(["TEXT", before]);
+  });
+
   test("goes on with mended code though something could not be undone", async () => {
     const fetched: string[] = [];
     const reader = (read: (what: string) => string) =>
