@@ -83,15 +83,11 @@ export async function* entriesOf(
   }
 }
 
-/** Folds in what came after; answers the entries that were new. */
-export async function catchUp(
-  ports: Reader,
-  run: Resident,
-  { consistent = false }: { consistent?: boolean } = {},
-): Promise<Entry[]> {
+/** Folds in what came after, all of it; answers the entries that were new. */
+export async function catchUp(ports: Reader, run: Resident): Promise<Entry[]> {
   const came: Entry[] = [];
   for (let more = true; more; ) {
-    const page = await ports.journal.tail(run.header, run.state.sequence, { consistent });
+    const page = await ports.journal.tail(run.header, run.state.sequence);
     came.push(...page.entries);
     if (isCutShort(run, page.entries)) {
       await reload(ports, run);

@@ -1,0 +1,57 @@
+/** What a wake may conclude from a read that need not be consistent: nothing that could lose something. */
+import { expect, it } from "vitest";
+import { memoryPorts } from "../../shared/adapters/memory/index.ts";
+import type { Entry } from "../../shared/core/events.ts";
+import { workflow } from "../../shared/core/workflow.ts";
+import { advance } from "../../shared/engine/advance.ts";
+import { sendSignal, start } from "../../shared/engine/control.ts";
+import { loadRun } from "../../shared/engine/load.ts";
+import { createEngine, type Engine } from "../../shared/engine/settings.ts";
+import { wakeOf } from "../../shared/engine/wake.ts";
+import type { JournalStore } from "../../shared/ports/journal.ts";
+
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+const ends = workflow("ends", (run) => run.waitForSignal("go", { timeout: "10h" }));
+
+/** Two processes at one store; what the second one reads misses all after entry `last`, where it need not be consistent. */
+function twoProcesses() {
+  const ports = memoryPorts();
+  const { journal, queue } = ports;
+  const stale = { last: Number.POSITIVE_INFINITY };
+  const seen = (entries: Entry[]) => entries.filter(({ sequence }) => sequence <= stale.last);
+  const read: JournalStore["read"] = async (runId, options) => {
+    const rows = await journal.read(runId, options);
+    if (options?.consistent === true || rows === undefined) return rows;
+    return { ...rows, entries: seen(rows.entries) };
+  };
+  const tail: JournalStore["tail"] = async (key, after, options) => {
+    const page = await journal.tail(key, after, options);
+    return options?.consistent === false ? { ...page, entries: seen(page.entries) } : page;
+  };
+  const behind = new Proxy(journal, {
+    get: (_, name) =>
+      name === "read" ? read : name === "tail" ? tail : Reflect.get(journal, name).bind(journal),
+  });
+  const engineOf = (owner: string, journal: JournalStore) =>
+    createEngine({ ...ports, journal }, { workflows: [ends], log, settings: { owner, codeHash: "c" } });
+  const [first, second] = [engineOf("first", journal), engineOf("second", behind)];
+  const takeAll = async (engine: Engine) => {
+    for (const { body, receipt } of await queue.receive("work", { max: 10, waitMs: 0 })) {
+      await advance(engine, body);
+      await queue.acknowledge("work", [receipt]);
+    }
+  };
+  const stateOf = async (runId: string) => (await loadRun(ports, runId, { consistent: true }))!.state;
+  return { ports, first, second, stale, takeAll, stateOf };
+}
+
+it("a wake that names nothing finds what its reads have missed", async () => {
+  const { first, second, stale, takeAll, stateOf } = twoProcesses();
+  await start(first, { workflow: "ends", runId: "run" });
+  await takeAll(first);
+  const parked = await stateOf("run");
+  await sendSignal(first, { runId: "run", name: "go", strict: true });
+  stale.last = parked.sequence;
+  await advance(second, JSON.stringify(wakeOf(parked)));
+  expect((await stateOf("run")).finished?.status).toBe("completed");
+});
