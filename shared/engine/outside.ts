@@ -6,7 +6,8 @@
  * 2. After a conflict the winner is folded in and the decision is made anew (J3).
  * 3. Before the append is answered, a `dueAt` that lies further off than the sweep's patience is moved earlier, so
  *    that a lost wake costs minutes, not days (J6).
- * 4. Writers of one run in one process stand in line, so that they contend with those of other processes only.
+ * 4. Writers of one run in one process stand in line, so that they contend with those of other processes only. Those
+ *    who find nothing to append share one read with all that stood behind them, and hold nobody up.
  * 5. No leg comes for a driven run: its header follows here, and only what changes that sends a wake, a moment later,
  *    for whoever dies in between. Nor does it park: its journal is packed here, by the same account.
  */
@@ -52,17 +53,19 @@ export function appendOutside(
   decide: (state: RunState) => OutsideDecision,
 ): Promise<RunState> {
   const deadline = engine.clock.now() + CONTENTION_MS;
-  return engine.lines.queue(runId, async () => {
-    if (engine.clock.now() > deadline) throw contended(runId);
-    const run = await current(engine, runId);
-    if (run === undefined) throw runNotFound(runId);
-    try {
-      await contend(engine, run, decide, deadline);
-      return run.state;
-    } finally {
-      engine.known.keep(runId, run);
-    }
-  });
+  const store = {
+    take: async () => {
+      if (engine.clock.now() > deadline) throw contended(runId);
+      const run = await current(engine, runId);
+      if (run === undefined) throw runNotFound(runId);
+      return run;
+    },
+    putBack: (run: Resident) => engine.known.keep(runId, run),
+  };
+  return engine.lines.queue(runId, store, async (run) => ({
+    isAsBefore: await contend(engine, run, decide, deadline),
+    answer: run.state,
+  }));
 }
 
 /** The run as its journal has it now. */
@@ -76,18 +79,22 @@ export async function current(engine: Engine, runId: string): Promise<Resident |
   return known;
 }
 
+/** True if there was nothing to do, and the run is still as it was read. */
 async function contend(
   engine: Engine,
   run: Resident,
   decide: (state: RunState) => OutsideDecision,
   deadline: number,
-): Promise<void> {
+): Promise<boolean> {
   const append = new OutsideAppend(engine, run);
   for (let conflicts = 0; ; conflicts++) {
     const decision = decide(run.state);
     await append.wakeFirst(decision);
     if (decision.events.length === 0) return append.repeat();
-    if (await append.store(decision.events)) return append.follow(decision);
+    if (await append.store(decision.events)) {
+      await append.follow(decision);
+      return false;
+    }
     if (engine.clock.now() > deadline) throw contended(run.header.runId);
     if (conflicts > 0) {
       await engine.clock.sleep(engine.clock.random() * Math.min(5 * 2 ** conflicts, 200));
@@ -170,13 +177,14 @@ class OutsideAppend {
     return changesStatus ? show(this.#engine, this.#run) : hasten(this.#engine, this.#run);
   }
 
-  /** What a repeated request does: whoever was first may have died between its append and this. */
-  async repeat(): Promise<void> {
+  /** What a repeated request does: whoever was first may have died between its append and this. True if nothing. */
+  async repeat(): Promise<boolean> {
     const { header, state } = this.#run;
-    if (this.#isDriven) return followDriven(this.#engine, this.#run, undefined);
-    if (this.#woken === undefined) return;
+    if (!this.#isDriven && this.#woken === undefined) return true;
     const isOut = header.dueAt === undefined && state.finished === undefined;
-    return isOut ? show(this.#engine, this.#run) : hasten(this.#engine, this.#run);
+    if (this.#isDriven) await followDriven(this.#engine, this.#run, undefined);
+    else await (isOut ? show(this.#engine, this.#run) : hasten(this.#engine, this.#run));
+    return false;
   }
 }
 

@@ -21,7 +21,7 @@ import { Registry } from "../core/workflow.ts";
 import { bulkWorkflow } from "./bulk.ts";
 import { Lines } from "./lines.ts";
 import type { Reader } from "./parts.ts";
-import { Residents } from "./residents.ts";
+import { type Resident, Residents } from "./residents.ts";
 import { Sites } from "./sites.ts";
 import { turnWorkflow } from "./turn.ts";
 
@@ -72,7 +72,7 @@ export interface Engine extends Reader {
   /** Runs that something was lately appended to from outside: the next append reads only the tail. */
   known: Residents;
   /** Of the writers from outside, by run. */
-  lines: Lines;
+  lines: Lines<Resident>;
   /** Items and code of the maps that this process works on for other runs. */
   sites: Sites;
 }
