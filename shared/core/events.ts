@@ -182,6 +182,8 @@ export interface UndoRequested {
   type: "UndoRequested";
   requestId: string;
   operation: string;
+  /** The parent's redrives: what it asked for before that is void. */
+  round?: number;
 }
 
 // ——— leg ———

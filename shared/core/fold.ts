@@ -255,6 +255,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       state.requests.add(event.requestId);
       state.steered = state.sequence;
       state.undoing = event.operation;
+      state.round = event.round ?? state.round;
       // Its parent no longer waits for that end.
       for (const { id, kind } of [...state.effects.values()])
         if (kind === "tellParent") state.effects.delete(id);

@@ -98,7 +98,7 @@ export async function reportNode(engine: Engine, state: RunState): Promise<void>
   const { runId, operation } = state.created.parent!;
   const end = await endOf(engine, state, runId, operation);
   const isWhole = end.status === "completed" && end.failedItems === undefined;
-  let next: { round: number; afresh: boolean } | { undo: string } | undefined;
+  let next: { round: number; afresh: boolean } | { round: number; undo: string } | undefined;
   await ifThere(
     appendOutside(engine, runId, (parent) => {
       next = undefined;
@@ -109,10 +109,10 @@ export async function reportNode(engine: Engine, state: RunState): Promise<void>
       if (parent.childEnds.has(waiting.id)) return { events: [], wake };
       if (undo !== undefined) {
         // One of an earlier round may be redriven at this moment: only its own journal says that it is not.
-        const isOfRound = state.round === (parent.operations.get(operation)?.round ?? 0);
-        if (state.undoing === undo.id || (isOfRound && !hasUndoable(state)))
+        const round = parent.operations.get(operation)?.round ?? 0;
+        if (state.round === round && (state.undoing === undo.id || !hasUndoable(state)))
           return { events: [undoneOf(state, undo.id)], wake };
-        next = { undo: undo.id };
+        next = { round, undo: undo.id };
         return nothing;
       }
       const afresh = waiting.afresh === true;
@@ -122,8 +122,8 @@ export async function reportNode(engine: Engine, state: RunState): Promise<void>
     }),
   );
   if (next === undefined) return;
-  if ("round" in next) await redriveNode(engine, state.runId, next);
-  else await requestUndo(engine, state.runId, next.undo);
+  if ("undo" in next) await requestUndo(engine, state.runId, next);
+  else await redriveNode(engine, state.runId, next);
 }
 
 function undoneOf({ runId, uncompensated }: RunState, operation: string): ChildFinished {
@@ -134,15 +134,21 @@ function undoneOf({ runId, uncompensated }: RunState, operation: string): ChildF
   return { ...end, status: "failed", error: { code, name: code, message, data: { runId } } };
 }
 
-function requestUndo(engine: Engine, runId: string, operation: string): Promise<void> {
+function requestUndo(
+  engine: Engine,
+  runId: string,
+  { round, undo: operation }: { round: number; undo: string },
+): Promise<void> {
+  const requestId = `undo:${round}`;
+  const ofRound = round === 0 ? {} : { round };
   return ifThere(
     appendOutside(engine, runId, (node) => {
-      const requestId = `undo:${node.redrives}`;
       const wake = `redrive:${requestId}`;
-      if (node.undoing === operation)
+      if (node.undoing === operation && node.round === round)
         return { events: [], wake: node.finished === undefined ? wake : undefined };
-      if (node.finished === undefined) return nothing;
-      return { events: [{ type: "UndoRequested", requestId, operation }], wake, changesStatus: true };
+      if (node.finished === undefined || node.round > round) return nothing;
+      const requested = { type: "UndoRequested", requestId, operation, ...ofRound } as const;
+      return { events: [requested], wake, changesStatus: true };
     }),
   );
 }

@@ -167,13 +167,21 @@ export class Judge {
       const late = new Set(signals.flatMap(({ n, cameLate }) => (cameLate ? [n] : [])));
       const disorder = disorderOf(taken, late);
       if (disorder !== undefined) return disorder;
-      const missed = this.#missed(waits, taken, signals, name);
+      // While it is paused, what times out says so late.
+      const patienceMs = this.#disturbance.patienceMs + (program.pause?.forMs ?? 0);
+      const missed = this.#missed(waits, taken, signals, name, patienceMs);
       if (missed !== undefined) return missed;
     }
     return undefined;
   }
 
-  #missed(waits: Wait[], taken: Received[], signals: Played["signals"], name: string): string | undefined {
+  #missed(
+    waits: Wait[],
+    taken: Received[],
+    signals: Played["signals"],
+    name: string,
+    patienceMs: number,
+  ): string | undefined {
     // Some wait was cut, or its report is not there: it may have taken what nobody else has.
     if (waits.some((wait) => "unknown" in wait && wait.unknown === name)) return undefined;
     for (const wait of waits) {
@@ -183,7 +191,7 @@ export class Judge {
           sent.name === name &&
           sent.answeredAt !== undefined &&
           !sent.cameLate &&
-          sent.answeredAt + this.#disturbance.patienceMs < wait.at &&
+          sent.answeredAt + patienceMs < wait.at &&
           !taken.some(({ signal }) => signal === sent.n),
       );
       if (lost !== undefined)

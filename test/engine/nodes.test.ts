@@ -1,0 +1,96 @@
+/** What a map's node and its parent make of each other's journals when their requests cross. */
+import { describe, expect, it } from "vitest";
+import { memoryPorts } from "../../shared/adapters/memory/index.ts";
+import type { MapNode, MapTree, RunEvent } from "../../shared/core/events.ts";
+import { workflow } from "../../shared/core/workflow.ts";
+import { loadRun } from "../../shared/engine/load.ts";
+import { reportNode } from "../../shared/engine/nodes.ts";
+import { createEngine, type Engine } from "../../shared/engine/settings.ts";
+import { aNewRun, anEntry } from "../support/builders.ts";
+import {
+  childFinished,
+  childStarted,
+  legStarted,
+  runCancelled,
+  runCreated,
+  runFailed,
+  runRedriven,
+  settled,
+  stepCompleted,
+  stepStarted,
+} from "../support/journal.ts";
+
+const order = workflow("order", async () => "not called");
+const NODE = { childRunId: "node" };
+const tree: MapTree = { count: 2, digest: "items", batch: 2, fanOut: 100, tolerated: 0 };
+const part: MapNode = { name: "each", inc: "parent", operation: "1", sequence: 1, tree, from: 0, to: 2 };
+
+/** An engine over these journals, each a run's entries after its creation. */
+async function given(journals: Record<string, { node?: MapNode; entries: RunEvent[][] }>): Promise<Engine> {
+  const ports = memoryPorts();
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const settings = { owner: "one", codeHash: "code" };
+  for (const [runId, { node, entries }] of Object.entries(journals)) {
+    const of = node === undefined ? {} : { node, parent: { runId: "parent", operation: "1/0-1" } };
+    const run = aNewRun(ports.clock, { runId, inc: runId, created: runCreated(of) });
+    await ports.journal.create(run);
+    for (const [index, events] of entries.entries())
+      await ports.journal.append(run, anEntry(ports.clock, index + 1, events), run.expiresAt);
+  }
+  return createEngine(ports, { workflows: [order], log, settings });
+}
+
+const stateOf = async (engine: Engine, runId: string) => (await loadRun(engine, runId))!.state;
+
+const asked: RunEvent[] = [
+  { type: "BranchesStarted", operation: "1", name: "each", kind: "map", branches: [], tree },
+  childStarted("1/0-1", { ...NODE, name: "each[0-1]", parent: "1", node: { from: 0, to: 2 } }),
+];
+const undoing: RunEvent[] = [
+  settled("OperationCancelled", "1/0-1"),
+  { type: "CompensationStarted", operation: "1/0-1~", of: "1/0-1", name: "each[0-1]", ...NODE },
+];
+
+/** The parent has failed and had the node undo, was redriven, has asked for the node again, and has failed again. */
+const parent = [
+  [legStarted(), ...asked],
+  undoing,
+  [childFinished("1/0-1~", NODE)],
+  [legStarted(), { type: "ChildSettled", operation: "1/0-1~" }, runFailed()] satisfies RunEvent[],
+  [runRedriven(1)],
+  [legStarted(), ...asked],
+  undoing,
+];
+/** The node has heard of nothing since it undid what it had done. */
+const node = [
+  [
+    legStarted(),
+    { ...stepStarted("1", "pack"), compensable: true } as RunEvent,
+    stepCompleted("1"),
+    runCancelled(),
+  ],
+  [{ type: "UndoRequested", requestId: "undo:0", operation: "1/0-1~" }],
+  [
+    legStarted(),
+    { type: "CompensationStarted", operation: "1~", of: "1", name: "pack" },
+    stepCompleted("1~"),
+    runCancelled(),
+  ],
+] satisfies RunEvent[][];
+
+describe("a node that has undone what it did before its parent's redrive", () => {
+  it("is asked to undo once more, as it may be redriven at that moment", async () => {
+    const engine = await given({ parent: { entries: parent }, node: { node: part, entries: node } });
+    await reportNode(engine, await stateOf(engine, "node"));
+    expect((await stateOf(engine, "parent")).childEnds.size).toBe(0);
+    expect(await stateOf(engine, "node")).toMatchObject({ finished: undefined, undoing: "1/0-1~", round: 1 });
+  });
+
+  it("has undone it for the parent's present round once it has ended again", async () => {
+    const again: RunEvent = { type: "UndoRequested", requestId: "undo:1", operation: "1/0-1~", round: 1 };
+    const entries = [...node, [again], [legStarted(), runCancelled()]];
+    const engine = await given({ parent: { entries: parent }, node: { node: part, entries } });
+    await reportNode(engine, await stateOf(engine, "node"));
+    expect((await stateOf(engine, "parent")).childEnds.get("1/0-1~")).toMatchObject({ status: "completed" });
+  });
+});
