@@ -46,10 +46,12 @@ export interface RunCreated {
   parent?: { runId: string; operation: string };
   /** A part of another run's map: it has no input, its items come from replaying that run. */
   node?: MapNode;
-  /** The run that continued as this one, the first of the chain, and the signals that it had not consumed. */
+  /** The run that continued as this one, the first of the chain, the signals that it had not consumed, and the request
+   * to cancel that came too late to change its end. */
   continuedFrom?: string;
   firstRunId?: string;
   signals?: SignalReceived[];
+  cancel?: { reason?: string; by?: string };
 }
 
 /** How a map is spread over a tree of runs: decided once, and kept (R2). */

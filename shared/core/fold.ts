@@ -96,6 +96,7 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     usage: usageOfCreation(entry, created),
     reread: 0,
   };
+  if (created.cancel !== undefined) state.cancel = { ...created.cancel, at: entry.at, delivered: false };
   if (isDriven(created)) beginDriven(state, created);
   state.became = { status: statusOf(state), sequence: 0, at: entry.at };
   return state;

@@ -3,7 +3,7 @@
  * twice, and counts as owed until it is done, also after the run's end (J10).
  */
 import { StepfoldError } from "../core/errors.ts";
-import type { ChildFinished, ChildStarted, RunContinued } from "../core/events.ts";
+import type { ChildFinished, ChildStarted } from "../core/events.ts";
 import type { Effect, RunState } from "../core/state.ts";
 import { requestCancel } from "./control.ts";
 import { loadRun, readPayload } from "./load.ts";
@@ -55,7 +55,7 @@ export async function perform(engine: Engine, state: RunState, effect: Effect): 
     case "tellParent":
       return tellParent(engine, state, effect);
     case "startSuccessor":
-      return goOn(engine, state, effect.continued);
+      return startSuccessor(engine, state, effect.continued);
   }
 }
 
@@ -89,18 +89,10 @@ async function startChild(engine: Engine, state: RunState, command: ChildStarted
   }
 }
 
-/** Starts the successor, and hands on what reached this run too late to change its end. */
-async function goOn(engine: Engine, state: RunState, continued: RunContinued): Promise<void> {
-  await startSuccessor(engine, state, continued);
-  const { cancel } = state;
-  if (cancel !== undefined && !cancel.delivered)
-    await cancelChain(engine, continued.nextRunId, { reason: cancel.reason, by: cancel.by });
-}
-
 async function cancelChain(
   engine: Engine,
   runId: string,
-  request: { reason?: string; by?: string },
+  request: { reason: string; by: string },
 ): Promise<void> {
   try {
     await requestCancel(engine, runId, request);

@@ -169,7 +169,8 @@ export async function ensureSuccessor(engine: Engine, state: RunState): Promise<
   if (header === undefined) await startSuccessor(engine, state, effect.continued);
 }
 
-/** Starts the run that a finished one continues as: like it, but for its input, and with its unconsumed signals. */
+/** Starts the run that a finished one continues as: like it, but for its input, and with what reached the finished one
+ * too late. Nothing more can reach that, so each try starts the same. */
 export async function startSuccessor(
   engine: Engine,
   state: RunState,
@@ -206,10 +207,12 @@ export async function startSuccessor(
     input === undefined ? request : { ...request, input },
     now,
   );
+  const cancel = undelivered(state);
   Object.assign(event, {
     continuedFrom: state.runId,
     firstRunId: created.firstRunId ?? state.runId,
     ...(signals.length > 0 ? { signals } : {}),
+    ...(cancel === undefined ? {} : { cancel }),
   });
   const wake = createdWake({ ...key, created: event }, now);
   await sendWake(engine, wake);
@@ -219,12 +222,20 @@ export async function startSuccessor(
     createdAt: now,
     requestHash: sha256(canonicalJson(["continued", state.runId])),
     nonce: engine.clock.id(),
+    ...(cancel === undefined ? {} : { cancelRequested: true }),
     dueAt: now + engine.settings.sweepAfterMs,
     expiresAt: expiryFrom(now, retentionOf(definition)),
   });
   if (result.created || result.own) return wakeIfLate(engine, wake);
   // It is there from an earlier try, whose wake may have been lost with its sender.
   if (result.existing.status === "pending") await sendWake(engine, wakeOf(result.existing));
+}
+
+/** The request to cancel that a run's code was never told of. */
+function undelivered({ cancel }: RunState): RunCreated["cancel"] {
+  if (cancel === undefined || cancel.delivered) return undefined;
+  const { reason, by } = cancel;
+  return { ...(reason === undefined ? {} : { reason }), ...(by === undefined ? {} : { by }) };
 }
 
 async function carried(

@@ -52,6 +52,8 @@ export interface NewRun extends RunKey {
   nonce: string;
   /** Given for a run that has begun already, elsewhere: by default it is `pending`. */
   status?: "running";
+  /** Given for a run that is to end as soon as it begins. */
+  cancelRequested?: true;
   dueAt: number;
   expiresAt: number;
 }
@@ -108,7 +110,7 @@ export interface ListQuery {
 
 export interface JournalStore {
   /** Puts the header, unless an unexpired run of that id exists, which is then answered. A header above 1 KB keeps
-   * its input in an entry 0 of its own, put first. `existing.created` may then lack `input`. */
+   * what it was given at its start in an entry 0 of its own, put first. `existing.created` may then lack `input`. */
   create(
     run: NewRun,
   ): Promise<{ created: true; header: Header } | { created: false; existing: Header; own: boolean }>;

@@ -15,6 +15,7 @@ import {
 } from "../support/ports.ts";
 import { mapping } from "./nodes.suite.ts";
 import { packing, paging } from "./segments.suite.ts";
+import { continuing } from "./successors.suite.ts";
 
 type Port = Opened<"journal">;
 type Test = (name: string, body: (port: Port) => Promise<void>) => void;
@@ -32,6 +33,7 @@ export function journalSuite(name: string, open: () => Promise<Port>, options: S
     expiring(test);
     paging(test);
     mapping(test);
+    continuing(test);
     packing(test);
     changing(test);
     costing(test);
@@ -116,10 +118,8 @@ function creating(test: Test): void {
       nonce: run.nonce,
       events: [created],
     });
-    expect((await headerOf(port, run.runId)).created).toMatchObject({
-      workflow: "order",
-      tags: { shop: "zürich" },
-    });
+    const { workflow, tags } = (await headerOf(port, run.runId)).created;
+    expect({ workflow, tags }).toEqual({ workflow: "order", tags: { shop: "zürich" } });
   });
 
   test("of concurrent creates with large inputs, entry 0 is the winner's (1, 4)", async (port) => {

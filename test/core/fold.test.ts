@@ -40,6 +40,14 @@ describe("a fold", () => {
     );
   });
 
+  it("is to be cancelled from the start, where the run that it continues was", () => {
+    const asked = { reason: "enough", by: "somebody" };
+    const created = a.runCreated({ continuedFrom: "run-0", cancel: asked });
+    const state = a.stateOf(created, [a.legStarted(), a.cancelDelivered()]);
+    expect(state.cancel).toEqual({ ...asked, at: state.createdAt, delivered: true });
+    expect(created.cancel).toEqual(asked);
+  });
+
   it("takes what comes from outside once (3)", () => {
     const state = a.stateOf(
       [a.signalReceived("s", "go", 1), a.statePatched("p", { x: 1 })],

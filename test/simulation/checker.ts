@@ -152,8 +152,19 @@ export class Checker {
       named: new Set(),
     };
     this.runs.set(runId, watched);
+    this.#handedOn(watched);
     this.#onDue();
     if (isDriven(created)) this.#onDriven(watched, entry);
+  }
+
+  /** A successor is to be cancelled if the run before it was, and its code was not told: a redrive takes that back. */
+  #handedOn({ key, state: { created } }: Watched): void {
+    const before = this.runs.get(created.continuedFrom ?? "")?.state.cancel;
+    const isLeft = before !== undefined && !before.delivered;
+    if (isLeft && created.cancel === undefined)
+      this.violate("R5", key.runId, `It is not to be cancelled, as ${created.continuedFrom} was`);
+    if (!isLeft && created.cancel !== undefined)
+      this.violate("R5", key.runId, "It is to be cancelled, and nobody asked the run before it for that");
   }
 
   /** A wake has been sent, whether or not it was lost since. */
@@ -388,10 +399,7 @@ export class Checker {
     if (finished !== undefined && !this.#isPublished(run.key.runId, finished.sequence))
       return `nobody was told that it is ${finished.status}`;
     if (continuedTo !== undefined) {
-      if (!this.runs.has(continuedTo)) return `its successor ${continuedTo} was not started`;
-      const { cancel } = run.state;
-      const isHandedOn = cancel === undefined || cancel.delivered || this.#isToEnd(continuedTo);
-      return isHandedOn ? undefined : `its successor ${continuedTo} was not cancelled as it was to be`;
+      return this.runs.has(continuedTo) ? undefined : `its successor ${continuedTo} was not started`;
     }
     const parent = created.parent === undefined ? undefined : this.runs.get(created.parent.runId);
     if (parent !== undefined && parent.state.finished === undefined) {

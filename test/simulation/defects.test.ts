@@ -3,9 +3,9 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { OperationError } from "../../shared/core/errors.ts";
 import type { Happening } from "../../shared/core/state.ts";
 import * as planted from "./defects.ts";
-import { leavesOf } from "./generated/program.ts";
+import { leavesOf, type Node } from "./generated/program.ts";
 import { complaints, drawn } from "./histories.ts";
-import type { Profile } from "./plan.ts";
+import { calm, type Profile } from "./plan.ts";
 import { reduced } from "./reduce.ts";
 import { type Defects, type History, World } from "./world.ts";
 
@@ -251,6 +251,18 @@ describe.each<[string, Planted]>([
     for (let seed = 1; seed <= CLEAN_HISTORIES; seed++)
       expect(complaints(await history(seed, false))).toEqual([]);
   });
+});
+
+it("a successor that is not told of the cancel that came too late is found", async () => {
+  const root: Node = { do: "step", ms: 1_000 };
+  const programs = [{ root, links: 1, gapsMs: [0], cancelMs: 500 }];
+  const play = { isLossy: false, play: ["generated"], programs, profile: calm, plan: [] };
+  const found: string[] = [];
+  for (let seed = 1; seed <= 10; seed++) {
+    expect(complaints(await new World({ ...play, seed }).run())).toEqual([]);
+    found.push(...complaints(await new World({ ...play, seed, defects: planted.leavesCancels }).run()));
+  }
+  expect(found.join("\n")).toMatch(/It is not to be cancelled, as run-0 was/);
 });
 
 it("what goes wrong is made small, and a command repeats it", async () => {

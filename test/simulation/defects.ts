@@ -264,6 +264,17 @@ export const leavesSignals: Defects = {
   }),
 };
 
+/** R5: a run goes on as another, which is not told that it is to be cancelled. */
+export const leavesCancels: Defects = {
+  ports: (ports) => ({
+    ...ports,
+    journal: bound(ports.journal, {
+      create: ({ created: { cancel: _left, ...created }, ...run }) =>
+        ports.journal.create({ ...run, created }),
+    }),
+  }),
+};
+
 /** J6: of the signals of one batch the first is not stored. */
 export const losesSignals: Defects = {
   ports: (ports) =>

@@ -372,6 +372,24 @@ describe("found", () => {
     expect(complaints(await new World(options).run())).toEqual([]);
   });
 
+  it("a cancel that came too late for its run came again to the successor that was redriven since", async () => {
+    const root: Node = {
+      do: "sequence",
+      parts: [
+        { do: "sleep", ms: 600_000 },
+        { do: "step", ms: 1_000 },
+      ],
+    };
+    const chain: Program = { root, links: 2, gapsMs: [0], cancelMs: 600_500, redrive: { afterMs: 0 } };
+    const play = { seed: 1, isLossy: true, play: ["generated"], programs: [chain], profile: calm };
+    const { calls } = await new World({ ...play, plan: [] }).run();
+    for (let call = 1; call <= calls; call++)
+      for (const fault of [{ kind: "crashBefore" }, { kind: "freezeBefore", ms: 125_000 }] as const) {
+        const plan: PlannedFault[] = [{ call, fault }];
+        expect(complaints(await new World({ ...play, plan }).run())).toEqual([]);
+      }
+  });
+
   it("a claim kept what it had decided before its former owner's late entry", async () => {
     const profile = { visibilityMs: 150_000 };
     const { calls } = await history("plain", profile);

@@ -179,7 +179,7 @@ export function encodeNewRun(run: NewRun): { header: Item; entryZero?: Item } {
   const whole = headerItem(run, run.created);
   const room = WRITE_UNIT_BYTES - HEADER_GROWTH_BYTES;
   if (bytesOf(whole) <= room) return { header: whole };
-  const { input: _input, definition: _definition, state: _state, ...small } = run.created;
+  const { input: _input, definition: _definition, state: _state, cancel: _cancel, ...small } = run.created;
   const header = { ...headerItem(run, small), [ATTRIBUTE.entryZeroApart]: { BOOL: true } };
   // Where even the small header is over a unit (many tags), one item of n units is cheaper than two.
   if (writeUnitsOf(bytesOf(whole)) <= writeUnitsOf(bytesOf(header))) return { header: whole };
@@ -207,6 +207,7 @@ function headerItem(run: NewRun, created: RunCreated): Item {
     [ttl]: number(expirySeconds(run.expiresAt)),
   };
   if (run.status === "running") item[ATTRIBUTE.startedAt] = number(run.createdAt);
+  if (run.cancelRequested === true) item[ATTRIBUTE.cancelRequested] = { BOOL: true };
   if (!isNode) item[ATTRIBUTE.listShard] = text(listShardName(shard));
   if (owner !== undefined && !isNode) item[ATTRIBUTE.owner] = text(owner);
   if (isStartedUnder(created)) item[ATTRIBUTE.parent] = text(created.parent.runId);

@@ -46,11 +46,12 @@ export function newHeader(run: NewRun): MadeHeader {
     expiresAt: run.expiresAt,
   };
   if (run.status === "running") header.startedAt = run.createdAt;
+  if (run.cancelRequested === true) header.cancelRequested = true;
   return { header, text, bytes: headerBytes(run, text), isSplit };
 }
 
 function withoutPayloads(created: RunCreated): RunCreated {
-  const { input: _input, state: _state, definition: _definition, ...rest } = created;
+  const { input: _input, state: _state, definition: _definition, cancel: _cancel, ...rest } = created;
   return rest;
 }
 

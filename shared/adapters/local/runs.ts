@@ -56,8 +56,8 @@ export class Runs {
     this.#byId = store.statement(`SELECT ${COLUMNS} FROM runs WHERE run_id = ?`);
     this.#insert =
       store.statement(`INSERT INTO runs (row, run_id, inc, nonce, created, is_split, bytes, workflow, owner,
-      parent, created_at, request_hash, status, started_at, header_sequence, due_at, updated_at, expires_at)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`);
+      parent, created_at, request_hash, status, started_at, cancel_requested, header_sequence, due_at, updated_at, expires_at)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`);
     this.#update =
       store.statement(`UPDATE runs SET status = ?, header_sequence = ?, due_at = ?, updated_at = ?,
       started_at = ?, finished_at = ?, wake_at = ?, stalled = ?, cancel_requested = ?, usage = ?, expires_at = ? WHERE row = ?`);
@@ -89,6 +89,7 @@ export class Runs {
       run.requestHash,
       run.status ?? "pending",
       run.status === "running" ? run.createdAt : null,
+      run.cancelRequested === true ? 1 : 0,
       run.dueAt,
       run.createdAt,
       run.expiresAt,
