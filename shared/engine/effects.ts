@@ -4,6 +4,7 @@
  */
 import { StepfoldError } from "../core/errors.ts";
 import type { ChildFinished, ChildStarted } from "../core/events.ts";
+import { digest } from "../core/ids.ts";
 import type { Effect, RunState } from "../core/state.ts";
 import { requestCancel } from "./control.ts";
 import { loadRun, readPayload } from "./load.ts";
@@ -51,6 +52,7 @@ export async function perform(engine: Engine, state: RunState, effect: Effect): 
       return cancelChain(engine, effect.childRunId, {
         reason: "its parent no longer needs it",
         by: state.runId,
+        requestId: digest("cancel", state.inc, effect.id),
       });
     case "tellParent":
       return tellParent(engine, state, effect);
@@ -89,10 +91,11 @@ async function startChild(engine: Engine, state: RunState, command: ChildStarted
   }
 }
 
+/** Cancels what a run has come to. Each run of the chain takes the request once: one that was redriven since goes on. */
 async function cancelChain(
   engine: Engine,
   runId: string,
-  request: { reason: string; by: string },
+  request: { reason: string; by: string; requestId: string },
 ): Promise<void> {
   try {
     await requestCancel(engine, runId, request);

@@ -4,7 +4,7 @@ import { memoryPorts } from "../../shared/adapters/memory/index.ts";
 import type { Entry } from "../../shared/core/events.ts";
 import { workflow } from "../../shared/core/workflow.ts";
 import { advance } from "../../shared/engine/advance.ts";
-import { redrive, requestCancel, start } from "../../shared/engine/control.ts";
+import { redrive, requestCancel, sendSignal, start } from "../../shared/engine/control.ts";
 import { loadRun } from "../../shared/engine/load.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
 import { wakeOf } from "../../shared/engine/wake.ts";
@@ -19,6 +19,13 @@ const link = workflow("link", async (run, left: number) => {
   if (left > 0) run.continueAsNew(left - 1);
   await run.waitForSignal("go");
 });
+const racing = workflow("racing", async (run) => {
+  await run.race("first", {
+    chain: (run) => run.child("chain", link, 1),
+    signal: (run) => run.waitForSignal("enough"),
+  });
+  await run.waitForSignal("end");
+});
 
 let ports: ReturnType<typeof memoryPorts>;
 let api: Engine;
@@ -31,7 +38,7 @@ beforeEach(() => {
 const engineOf = (owner: string, calls: Partial<JournalStore> = {}) =>
   createEngine(
     { ...ports, journal: journalWith(calls) },
-    { workflows: [link], log: silent, settings: { owner, codeHash: "c" } },
+    { workflows: [link, racing], log: silent, settings: { owner, codeHash: "c" } },
   );
 
 /** The store, but for some calls. */
@@ -154,5 +161,25 @@ describe("a cancel that comes too late for a run that goes on", () => {
     await expect(requestCancel(api, "run")).rejects.toMatchObject({ code: "RunFinished" });
     await expect(redrive(api, "run")).rejects.toMatchObject({ code: "NotRedrivable" });
     expect(await isGoingOn(await successorOf("run"))).toBe(true);
+  });
+});
+
+describe("the cancel of a child that is no longer needed", () => {
+  test("does not come again to one that was redriven since", async () => {
+    await start(api, { workflow: "racing", runId: "run" });
+    const first = engineOf("first");
+    await work(first);
+    const child = (await stateOf("run")).operations.get("1/chain/1")!.childRunId!;
+    const last = await successorOf(child);
+    await sendSignal(api, { runId: "run", name: "enough", strict: true });
+    await work(first);
+    expect((await stateOf(last)).finished?.status).toBe("cancelled");
+    await redrive(api, last);
+    await work(first);
+    await sendSignal(api, { runId: "run", name: "end", strict: true });
+    // This process does not know what the first has done.
+    await work(engineOf("second"));
+    expect((await stateOf("run")).finished?.status).toBe("completed");
+    expect(await isGoingOn(last)).toBe(true);
   });
 });
