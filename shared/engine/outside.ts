@@ -6,8 +6,8 @@
  * 2. After a conflict the winner is folded in and the decision is made anew (J3).
  * 3. Before the append is answered, a `dueAt` that lies further off than the sweep's patience is moved earlier, so
  *    that a lost wake costs minutes, not days (J6).
- * 4. Writers of one run in one process stand in line, so that they contend with those of other processes only. Those
- *    who find nothing to append share one read with all that stood behind them, and hold nobody up.
+ * 4. Writers of one run in one process stand in line, so that they contend with those of other processes only, and
+ *    from their turn on. Those who find nothing to append share one read with all that stood behind them.
  * 5. No leg comes for a driven run: its header follows here, and only what changes that sends a wake, a moment later,
  *    for whoever dies in between. Nor does it park: its journal is packed here, by the same account.
  */
@@ -27,7 +27,7 @@ import { pack } from "./segments.ts";
 import type { Engine } from "./settings.ts";
 import { sendWake, type Wake, wakeFor, wakeIfLate, wakeOf } from "./wake.ts";
 
-/** How long many writers of one run contend before one gives up. */
+/** How long writers of one run, in several processes, contend before one gives up. */
 const CONTENTION_MS = 10_000;
 /** The header of a driven run follows at once: a wake looks after this time whether it has. */
 const FOLLOWED_WITHIN_MS = 2_000;
@@ -52,20 +52,18 @@ export function appendOutside(
   runId: string,
   decide: (state: RunState) => OutsideDecision,
 ): Promise<RunState> {
-  const deadline = engine.clock.now() + CONTENTION_MS;
   const store = {
     take: async () => {
-      if (engine.clock.now() > deadline) throw contended(runId);
       const run = await current(engine, runId);
       if (run === undefined) throw runNotFound(runId);
       return run;
     },
     putBack: (run: Resident) => engine.known.keep(runId, run),
   };
-  return engine.lines.queue(runId, store, async (run) => ({
-    isAsBefore: await contend(engine, run, decide, deadline),
-    answer: run.state,
-  }));
+  return engine.lines.queue(runId, store, async (run) => {
+    const isAsBefore = await contend(engine, run, decide);
+    return { answer: run.state, isAsBefore };
+  });
 }
 
 /** The run as its journal has it now. */
@@ -84,8 +82,8 @@ async function contend(
   engine: Engine,
   run: Resident,
   decide: (state: RunState) => OutsideDecision,
-  deadline: number,
 ): Promise<boolean> {
+  const deadline = engine.clock.now() + CONTENTION_MS;
   const append = new OutsideAppend(engine, run);
   for (let conflicts = 0; ; conflicts++) {
     const decision = decide(run.state);

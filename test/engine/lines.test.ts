@@ -3,8 +3,9 @@ import { describe, expect, it } from "vitest";
 import { type MemoryPorts, memoryPorts } from "../../shared/adapters/memory/index.ts";
 import { type AnyWorkflow, workflow } from "../../shared/core/workflow.ts";
 import { advance } from "../../shared/engine/advance.ts";
-import { start } from "../../shared/engine/control.ts";
+import { requestCancel, start } from "../../shared/engine/control.ts";
 import { Lines } from "../../shared/engine/lines.ts";
+import { loadRun } from "../../shared/engine/load.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
 import type { JournalStore } from "../../shared/ports/journal.ts";
 
@@ -104,4 +105,19 @@ it("repeats the effects of a run that is over on two reads of it, however slow t
   const header = (await ports.journal.header("run"))!;
   expect([header.status, header.dueAt]).toEqual(["completed", undefined]);
   expect(asked).toEqual(["read", "read", "header", "tail", "project"]);
+});
+
+it("lets each writer contend from its turn on, however long those before it have taken", async () => {
+  const ports = memoryPorts();
+  const waits = workflow("waits", (run) => run.waitForSignal("go"));
+  const slow = aProcess(ports, [waits], () => ports.clock.sleep(CALL_MS));
+  const started = start(slow, { workflow: "waits", runId: "run" });
+  await ports.clock.advance(60_000);
+  await started;
+  const keys = [...Array(20).keys()].map((n) => `key-${n}`);
+  const asked = Promise.all(keys.map((requestId) => requestCancel(slow, "run", { requestId })));
+  asked.catch(() => {});
+  await ports.clock.advance(600_000);
+  await asked;
+  expect([...(await loadRun(ports, "run"))!.state.requests]).toEqual(keys);
 });
