@@ -5,7 +5,9 @@
  *    follow is itself covered by a wake, a schedule or the sweep (J6).
  * 2. A wake that comes early sends itself on, without a claim; one whose event is not there yet is put back until
  *    its sender must have ended (J8); one that meets a live lease is sent again for the lease's end (J9).
- * 3. A finished run leaves the due index only when its effects are done (J10).
+ * 3. Reads may miss the newest entries, and a claim proves that its own did not. Nothing is proven where none follows:
+ *    that there is nothing to do, a fresh read tells.
+ * 4. A finished run leaves the due index only when its effects are done (J10).
  */
 import { isDriven } from "../core/driven.ts";
 import { durationMs } from "../core/duration.ts";
@@ -94,11 +96,9 @@ async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> 
   const { runId, inc, group } = wake;
   const lookUntil = engine.clock.now() + WAKE_LOOK_MS;
   for (;;) {
-    const active = activeLeg(engine, runId);
+    const active = activeLeg(engine, wake);
     let sequence = -1;
     if (active !== undefined) {
-      // Left over from a start that another overtook: no wake of this run, and none may stand for one.
-      if (active.inc !== inc) return undefined;
       active.poke();
       if (active.knows(wake.event)) {
         if (!active.covered)
@@ -107,7 +107,8 @@ async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> 
         return undefined;
       }
     } else {
-      const run = await bring(engine, runId);
+      const run = await bring(engine, wake);
+      // Left over from a start that another overtook: no wake of this run, and none may stand for one.
       if (run !== undefined && run.header.inc !== inc) return undefined;
       if (run !== undefined && isSettled(run.state, wake.event)) return run;
       if (run !== undefined) {
@@ -135,17 +136,18 @@ async function foundAtLast(engine: Engine, { runId, inc, event }: Wake): Promise
 }
 
 /** The leg that this process runs for it, while its lease lasts: after that the journal alone tells (J9). */
-function activeLeg(engine: Engine, runId: string): ActiveLeg | undefined {
+function activeLeg(engine: Engine, { runId, inc }: Wake): ActiveLeg | undefined {
   const active = engine.residents.active.get(runId);
-  return active !== undefined && engine.clock.now() < active.until + engine.settings.skewMs
+  return active?.inc === inc && engine.clock.now() < active.until + engine.settings.skewMs
     ? active
     : undefined;
 }
 
 /** From memory and the journal's tail, or from the journal. */
-async function bring(engine: Engine, runId: string): Promise<Resident | undefined> {
+async function bring(engine: Engine, wake: Wake): Promise<Resident | undefined> {
+  const { runId, inc } = wake;
   const resident = engine.residents.take(runId);
-  if (resident === undefined) return loadRun(engine, runId);
+  if (resident?.header.inc !== inc) return readAnew(engine, wake);
   try {
     const tail = await catchUp(engine, resident);
     // Another owner has been here, and has moved the header.
@@ -158,6 +160,18 @@ async function bring(engine: Engine, runId: string): Promise<Resident | undefine
       return loadRun(engine, runId, { consistent: true });
     throw error;
   }
+}
+
+/** A wake is dropped where the run is another one, or has ended: only a fresh read says that it still is so. */
+async function readAnew(engine: Engine, { runId, inc }: Wake): Promise<Resident | undefined> {
+  const run = await loadRun(engine, runId);
+  if (run === undefined) return undefined;
+  if (run.header.inc !== inc) {
+    const header = await engine.journal.header(runId, { consistent: true });
+    return header?.inc === run.header.inc ? run : loadRun(engine, runId, { consistent: true });
+  }
+  if (run.state.finished !== undefined) await catchUp(engine, run);
+  return run;
 }
 
 /** When a live lease ends, with the margin for clocks that differ. */

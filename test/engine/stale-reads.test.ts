@@ -4,7 +4,7 @@ import { memoryPorts } from "../../shared/adapters/memory/index.ts";
 import type { Entry } from "../../shared/core/events.ts";
 import { workflow } from "../../shared/core/workflow.ts";
 import { advance } from "../../shared/engine/advance.ts";
-import { sendSignal, start } from "../../shared/engine/control.ts";
+import { redrive, removeRun, requestCancel, sendSignal, start } from "../../shared/engine/control.ts";
 import { loadRun } from "../../shared/engine/load.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
 import { wakeOf } from "../../shared/engine/wake.ts";
@@ -45,13 +45,50 @@ function twoProcesses() {
   return { ports, first, second, stale, takeAll, stateOf };
 }
 
+/** A run that the first process has parked. */
+async function aParkedRun() {
+  const processes = twoProcesses();
+  await start(processes.first, { workflow: "ends", runId: "run" });
+  await processes.takeAll(processes.first);
+  return { ...processes, parked: await processes.stateOf("run") };
+}
+
 it("a wake that names nothing finds what its reads have missed", async () => {
-  const { first, second, stale, takeAll, stateOf } = twoProcesses();
-  await start(first, { workflow: "ends", runId: "run" });
-  await takeAll(first);
-  const parked = await stateOf("run");
+  const { first, second, stale, stateOf, parked } = await aParkedRun();
   await sendSignal(first, { runId: "run", name: "go", strict: true });
   stale.last = parked.sequence;
   await advance(second, JSON.stringify(wakeOf(parked)));
   expect((await stateOf("run")).finished?.status).toBe("completed");
+});
+
+it.each([
+  ["names the signal", true],
+  ["names nothing", false],
+])(
+  "a wake that %s is not dropped for an end that its reads have seen, and a redrive has undone",
+  async (_, names) => {
+    const { first, second, stale, takeAll, stateOf } = await aParkedRun();
+    await requestCancel(first, "run");
+    await takeAll(first);
+    const ended = await stateOf("run");
+    await redrive(first, "run");
+    await takeAll(first);
+    await sendSignal(first, { runId: "run", name: "go", signalId: "1", strict: true });
+    stale.last = ended.sequence;
+    await advance(second, JSON.stringify(wakeOf(ended, names ? { event: "signal:1" } : {})));
+    expect((await stateOf("run")).finished?.status).toBe("completed");
+  },
+);
+
+it("a wake of a run is not dropped by a process that still knows another of its id, which was removed", async () => {
+  const { first, second, takeAll, stateOf, ports } = twoProcesses();
+  await start(first, { workflow: "ends", runId: "run" });
+  await takeAll(second);
+  await sendSignal(first, { runId: "run", name: "go", strict: true });
+  await takeAll(first);
+  await removeRun(first, "run");
+  await start(first, { workflow: "ends", runId: "run" });
+  await takeAll(second);
+  expect(await stateOf("run")).toMatchObject({ phase: "parked", sequence: 1 });
+  expect((await ports.journal.header("run"))?.status).toBe("waiting");
 });
