@@ -10,31 +10,22 @@
  * 4. A finished run leaves the due index only when its effects are done (J10).
  */
 import { isDriven } from "../core/driven.ts";
-import { durationMs } from "../core/duration.ts";
 import { LeaseLost, StepfoldError } from "../core/errors.ts";
 import { isOwners } from "../core/fold.ts";
-import { blobPrefix } from "../core/ids.ts";
-import {
-  DUE_MOVE_MS,
-  EXPIRY_HORIZON_MS,
-  RETENTION_MS,
-  SWEEP_BACKOFF_MS,
-  WAKE_LOOK_MS,
-  WAKE_PUT_BACK_MS,
-} from "../core/limits.ts";
-import { statusOf, wakeAtOf } from "../core/state.ts";
-import type { Projection } from "../ports/journal.ts";
+import { WAKE_LOOK_MS, WAKE_PUT_BACK_MS } from "../core/limits.ts";
+import { wakeAtOf } from "../core/state.ts";
 import { announceAgain, announceEnd } from "./announce.ts";
 import { isActionable } from "./decide.ts";
 import { ClaimOvertaken } from "./draft.ts";
 import { tend } from "./drivers/timers.ts";
 import { performAll } from "./effects.ts";
+import { cover, isBehind, keepAlive, project, settle } from "./header.ts";
 import { Leg, type LegEnd } from "./leg.ts";
 import { catchUp, loadRun } from "./load.ts";
 import type { ActiveLeg, Resident } from "./residents.ts";
 import { pack } from "./segments.ts";
 import type { Engine } from "./settings.ts";
-import { isSettled, parseWake, sendWake, timerWake, type Wake, wakeOf } from "./wake.ts";
+import { isSettled, parseWake, sendWake, type Wake, wakeOf } from "./wake.ts";
 
 /** Takes one message. Throws `MalformedMessage` for what is no wake, and what the ports throw. */
 export async function advance(engine: Engine, body: string): Promise<void> {
@@ -61,35 +52,26 @@ function groupOf({ registry, settings }: Engine, { state: { created } }: Residen
 async function attend(engine: Engine, run: Resident, wake: Wake): Promise<void> {
   if (isDriven(run.state.created)) {
     run.state = await tend(engine, run.state);
-    return run.state.finished === undefined ? moveOn(engine, run, wake) : undefined;
+    return run.state.finished === undefined ? settle(engine, run, wake) : undefined;
   }
   const stalledUnder = wake.retryStalled ? "" : engine.settings.codeHash;
   do {
     if (run.state.finished !== undefined) return closeFinished(engine, run);
     const heldUntil = leaseEnd(engine, run);
-    if (heldUntil !== undefined) return sendWake(engine, wakeOf(run.state, { at: heldUntil }));
+    if (heldUntil !== undefined) return giveWay(engine, run, wakeOf(run.state, { at: heldUntil }));
     if (isActionable(run, engine.clock.now(), stalledUnder)) return runLeg(engine, run, wake);
     // A read may have missed the newest entries: only the whole journal says that there is nothing to do.
   } while ((await catchUp(engine, run)).length > 0);
-  await mend(engine, run, wake);
-  await moveOn(engine, run, wake);
+  await settle(engine, run, wake);
   engine.residents.keep(wake.runId, run);
 }
 
-/** A leg that died after its last entry left lists as they were, and may not have told what it had stored (J1). */
-async function mend(engine: Engine, run: Resident, wake: Wake): Promise<void> {
-  // Whoever asks for something moves the header itself, after its wake: `repair` looks after those.
-  if (!isBehind(run) || wake.event?.startsWith("request:")) return;
-  const header = await engine.journal.header(run.state.runId, { consistent: true });
-  if (header?.inc !== run.header.inc) return;
-  run.header = header;
-  if (!isBehind(run)) return;
-  await announceAgain(engine, run.state);
-  await project(engine, run);
+/** Sends `wake` in the place of the one in hand. */
+async function giveWay(engine: Engine, run: Resident, wake: Wake): Promise<void> {
+  await sendWake(engine, wake);
+  const now = engine.clock.now();
+  await cover(engine, run, Math.max(wake.at ?? now, now));
 }
-
-const isBehind = ({ state, header }: Resident): boolean =>
-  header.status !== statusOf(state) || (header.stalled ?? false) !== (state.stalled !== undefined);
 
 /** The run with what the wake names, or `undefined` when this message has nothing more to do. */
 async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> {
@@ -194,10 +176,10 @@ async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> 
     end = await leg.run(wake.event ?? (wake.at === undefined ? undefined : "timer"));
   } catch (error) {
     // With all that it said: by another's clock, or another read, it may not have come yet.
-    if (error instanceof ClaimOvertaken) return sendWake(engine, wake);
+    if (error instanceof ClaimOvertaken) return giveWay(engine, run, wake);
     if (!(error instanceof LeaseLost)) throw error;
     engine.log.info("Another owner has claimed the run.", { runId, ...error.data });
-    return sendWake(engine, { ...wake, at: leaseEnd(engine, run) ?? wake.at });
+    return giveWay(engine, run, { ...wake, at: leaseEnd(engine, run) ?? wake.at });
   } finally {
     if (engine.residents.active.get(runId) === leg) engine.residents.active.delete(runId);
   }
@@ -211,101 +193,6 @@ async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> 
     await sendWake(engine, wakeOf(run.state));
   await pack(engine, run);
   if (end === "parked") engine.residents.keep(runId, run);
-}
-
-/** Lets the header follow a park: when the listed status has changed, or when the run is due much later. */
-async function project(engine: Engine, run: Resident): Promise<void> {
-  const { state, header } = run;
-  const status = statusOf(state);
-  const stalled = state.stalled !== undefined;
-  const dueAt = stalled ? engine.clock.now() + SWEEP_BACKOFF_MS : dueAfter(engine, run);
-  // Held up since its park, it moves nothing away: whoever came meanwhile may count on it. The sweep moves it later.
-  const isLate = engine.clock.now() > state.at + engine.settings.sweepAfterMs;
-  const moves =
-    isElsewhere(header.dueAt, dueAt) && !(isLate && header.dueAt !== undefined && dueAt > header.dueAt);
-  // Whoever steered the run has moved its header, which this process has not seen.
-  const isKnown = state.steered <= header.headerSequence;
-  if (isKnown && status === header.status && stalled === (header.stalled ?? false) && !moves) return;
-  const projection: Projection = {
-    headerSequence: state.sequence,
-    status,
-    updatedAt: state.at,
-    startedAt: state.startedAt,
-    wakeAt: wakeAtOf(state) ?? null,
-    stalled,
-    cancelRequested: state.cancel !== undefined,
-  };
-  if (moves) projection.dueAt = dueAt;
-  if (await engine.journal.project(header, projection))
-    Object.assign(header, {
-      ...projection,
-      wakeAt: projection.wakeAt ?? undefined,
-      dueAt: projection.dueAt ?? header.dueAt,
-    });
-  // Refused, it may be there all the same: from a try whose answer was lost.
-  if (moves && !stalled) await seeWhoCame(engine, run);
-}
-
-/** Whether `dueAt` has to move: earlier at once, later only when that saves the sweep a vain look (J6). */
-const isElsewhere = (present: number | undefined, dueAt: number): boolean =>
-  present === undefined || dueAt < present - SWEEP_BACKOFF_MS || dueAt > present + DUE_MOVE_MS;
-
-/** An event that was appended while `dueAt` moved away may have counted on the old one (J6). */
-async function seeWhoCame(engine: Engine, run: Resident): Promise<void> {
-  const { header, state } = run;
-  const { entries } = await engine.journal.tail(header, state.sequence, { limit: 1 });
-  if (entries.length === 0) return;
-  const dueAt = engine.clock.now() + engine.settings.sweepAfterMs;
-  // Not with the newer entry's sequence: its own projection, which may be the run's last, must still pass.
-  if (await engine.journal.reschedule(header, { dueAt, sequence: state.sequence })) header.dueAt = dueAt;
-}
-
-/** When the sweep should next look: after the run's own next time, and well before its rows expire. */
-function dueAfter(engine: Engine, run: Resident): number {
-  const now = engine.clock.now();
-  const wakeAt = isActionable(run, now, engine.settings.codeHash)
-    ? now
-    : (wakeAtOf(run.state) ?? Number.POSITIVE_INFINITY);
-  return Math.min(wakeAt + engine.settings.sweepAfterMs, run.header.expiresAt - EXPIRY_HORIZON_MS / 2);
-}
-
-/** Whoever asked for something that the header shows may have died before it did so. */
-async function repair(engine: Engine, run: Resident): Promise<void> {
-  if (run.state.steered <= run.header.headerSequence) return;
-  run.header = (await engine.journal.header(run.state.runId, { consistent: true })) ?? run.header;
-  if (run.state.steered <= run.header.headerSequence) return;
-  await announceAgain(engine, run.state);
-  await project(engine, run);
-}
-
-/** A run that was woken for nothing: its `dueAt` goes to where it belongs, later lazily (J6). */
-async function moveOn(engine: Engine, run: Resident, wake: Wake): Promise<void> {
-  const wakeAt = wakeAtOf(run.state);
-  if (wake.event?.startsWith("request:")) await repair(engine, run);
-  // A run that was resumed: the wake for its next time may have come and gone while it was paused. A heartbeat: the wake
-  // that its callback's park has sent is this one, and came too early.
-  const isPassed = wake.event?.startsWith("request:") || wake.generation === run.state.generation;
-  if (wakeAt !== undefined && isPassed) await sendWake(engine, timerWake(run.state, wakeAt));
-  if (wake.event !== undefined || wake.at !== undefined || run.state.stalled !== undefined) return;
-  await keepAlive(engine, run);
-  const header = await engine.journal.header(wake.runId, { consistent: true });
-  if (header === undefined || header.inc !== run.header.inc || header.dueAt === undefined) return;
-  run.header = header;
-  const dueAt = dueAfter(engine, run);
-  if (dueAt > header.dueAt && (await engine.journal.reschedule(header, { dueAt, from: header.dueAt })))
-    await seeWhoCame(engine, run);
-}
-
-/** Extends the expiry of a run that is past half of the horizon, so that its retention is whole at any end (J7). */
-async function keepAlive(engine: Engine, run: Resident): Promise<void> {
-  const { header, state } = run;
-  const now = engine.clock.now();
-  const retention = engine.registry.find(state.created.workflow, state.created.version)?.options.retention;
-  const lifetimeMs = EXPIRY_HORIZON_MS + (retention === undefined ? RETENTION_MS : durationMs(retention));
-  if (header.expiresAt - now > lifetimeMs - EXPIRY_HORIZON_MS / 2) return;
-  await engine.blobs.renew(blobPrefix(header));
-  await engine.journal.extend(header, now + lifetimeMs);
-  header.expiresAt = now + lifetimeMs;
 }
 
 /** Does what a finished run still owes, then lets it leave the due index. */

@@ -2,6 +2,7 @@
 import { expect, it } from "vitest";
 import { memoryPorts } from "../../shared/adapters/memory/index.ts";
 import type { Entry } from "../../shared/core/events.ts";
+import type { RunState } from "../../shared/core/state.ts";
 import { workflow } from "../../shared/core/workflow.ts";
 import { advance } from "../../shared/engine/advance.ts";
 import { redrive, removeRun, requestCancel, sendSignal, start } from "../../shared/engine/control.ts";
@@ -45,7 +46,9 @@ function twoProcesses() {
   return { ports, first, second, stale, takeAll, stateOf };
 }
 
-/** A run that the first process has parked. */
+const HOUR_MS = 3_600_000;
+
+/** A run that the first process has parked, to be looked at by the sweep in ten hours. */
 async function aParkedRun() {
   const processes = twoProcesses();
   await start(processes.first, { workflow: "ends", runId: "run" });
@@ -92,3 +95,65 @@ it("a wake of a run is not dropped by a process that still knows another of its 
   expect(await stateOf("run")).toMatchObject({ phase: "parked", sequence: 1 });
   expect((await ports.journal.header("run"))?.status).toBe("waiting");
 });
+
+/** Another process' claim, which nobody will end. */
+const claim = ({ ports }: ReturnType<typeof twoProcesses>, { runId, inc, sequence }: RunState) => {
+  const until = ports.clock.now() + 120_000;
+  const events = [{ type: "LegStarted", owner: "gone", until, codeHash: "c" } as const];
+  const [generation, at] = [sequence + 1, ports.clock.now()];
+  const entry = { sequence: generation, at, generation, nonce: "claim", events };
+  return ports.journal.append({ runId, inc }, entry, at + 1000 * HOUR_MS);
+};
+
+it("a wake that gives way to a lease leaves the run to the sweep too, where that was to come much later", async () => {
+  const processes = await aParkedRun();
+  const { ports, second, parked } = processes;
+  expect((await ports.journal.header("run"))!.dueAt).toBeGreaterThan(ports.clock.now() + 9 * HOUR_MS);
+  await claim(processes, parked);
+  await advance(second, JSON.stringify(wakeOf(parked)));
+  expect((await ports.journal.header("run"))!.dueAt).toBe(ports.clock.now() + 120_000 + 2_000 + 60_000);
+});
+
+it("so does one that has lost its claim, decided on less, to another's", async () => {
+  const processes = await aParkedRun();
+  const { ports, second, parked, stale } = processes;
+  await ports.clock.advance(10 * HOUR_MS);
+  await ports.journal.reschedule(parked, { dueAt: ports.clock.now() + 9 * HOUR_MS });
+  await claim(processes, parked);
+  stale.last = parked.sequence;
+  await advance(second, JSON.stringify(wakeOf(parked)));
+  expect((await ports.journal.header("run"))!.dueAt).toBe(ports.clock.now() + 120_000 + 2_000 + 60_000);
+});
+
+it("a wake that leaves a run whose next leg takes its time moves nothing, where the sweep has just been there", async () => {
+  const processes = await aParkedRun();
+  const { ports, second, parked } = processes;
+  const dueAt = ports.clock.now() + 180_000;
+  await ports.journal.reschedule(parked, { dueAt });
+  await claim(processes, parked);
+  await advance(second, JSON.stringify(wakeOf(parked)));
+  expect((await ports.journal.header("run"))!.dueAt).toBe(dueAt);
+});
+
+it.each([
+  ["a signal that nothing waits for", { event: "signal:1" }],
+  ["a time that is over", { at: 1 }],
+  ["nothing", {}],
+])(
+  "a wake that names %s and finds nothing to do moves a due time earlier that is too late",
+  async (_, named) => {
+    const { ports, second, parked } = await aParkedRun();
+    const entry = {
+      sequence: parked.sequence + 1,
+      at: parked.at,
+      generation: parked.generation,
+      nonce: "other",
+    };
+    const events = [{ type: "SignalReceived", signalId: "1", name: "other" } as const];
+    await ports.journal.append(parked, { ...entry, events }, parked.at + 1000 * HOUR_MS);
+    const { dueAt } = (await ports.journal.header("run"))!;
+    await ports.journal.reschedule(parked, { dueAt: dueAt! + 9 * HOUR_MS });
+    await advance(second, JSON.stringify(wakeOf(parked, named)));
+    expect((await ports.journal.header("run"))!.dueAt).toBe(dueAt);
+  },
+);

@@ -1,0 +1,146 @@
+/**
+ * The header of a run follows its legs (J1), and says when the sweep should look at it (J6). (Of a driven run's own
+ * appends: `drivers/header.ts`.)
+ *
+ * 1. `dueAt` is a lower bound. A park moves it earlier at once; later only where that saves the sweep a vain look.
+ * 2. Whoever moves it later reads the journal after that: who appended meanwhile may have counted on the old one. If it
+ *    dies over this, its message comes again.
+ * 3. So nobody acknowledges a message that has nothing to do, or that gives way to a lease, without a fresh look: a
+ *    `dueAt` that is too late is moved earlier first.
+ */
+import { durationMs } from "../core/duration.ts";
+import { blobPrefix } from "../core/ids.ts";
+import { DUE_MOVE_MS, EXPIRY_HORIZON_MS, RETENTION_MS, SWEEP_BACKOFF_MS } from "../core/limits.ts";
+import { statusOf, wakeAtOf } from "../core/state.ts";
+import type { Projection } from "../ports/journal.ts";
+import { announceAgain } from "./announce.ts";
+import { isActionable } from "./decide.ts";
+import type { Resident } from "./residents.ts";
+import type { Engine } from "./settings.ts";
+import { sendWake, timerWake, type Wake } from "./wake.ts";
+
+/** Whether lists show what the journal no longer says. */
+export const isBehind = ({ state, header }: Resident): boolean =>
+  header.status !== statusOf(state) || (header.stalled ?? false) !== (state.stalled !== undefined);
+
+/** Lets the header follow a park: when the listed status has changed, or when the run is due much later. */
+export async function project(engine: Engine, run: Resident): Promise<void> {
+  const { state, header } = run;
+  const status = statusOf(state);
+  const stalled = state.stalled !== undefined;
+  const dueAt = dueAfter(engine, run);
+  // Held up since its park, it moves nothing away: whoever came meanwhile may count on it. The sweep moves it later.
+  const isLate = engine.clock.now() > state.at + engine.settings.sweepAfterMs;
+  const moves =
+    isElsewhere(header.dueAt, dueAt) && !(isLate && header.dueAt !== undefined && dueAt > header.dueAt);
+  // Whoever steered the run has moved its header, which this process has not seen.
+  const isKnown = state.steered <= header.headerSequence;
+  if (isKnown && status === header.status && stalled === (header.stalled ?? false) && !moves) return;
+  const projection: Projection = {
+    headerSequence: state.sequence,
+    status,
+    updatedAt: state.at,
+    startedAt: state.startedAt,
+    wakeAt: wakeAtOf(state) ?? null,
+    stalled,
+    cancelRequested: state.cancel !== undefined,
+  };
+  if (moves) projection.dueAt = dueAt;
+  if (await engine.journal.project(header, projection))
+    Object.assign(header, {
+      ...projection,
+      wakeAt: projection.wakeAt ?? undefined,
+      dueAt: projection.dueAt ?? header.dueAt,
+    });
+  // Refused, it may be there all the same: from a try whose answer was lost.
+  if (moves && !stalled) await seeWhoCame(engine, run);
+}
+
+/** Whether `dueAt` has to move: earlier at once, later only when that saves the sweep a vain look (J6). */
+const isElsewhere = (present: number | undefined, dueAt: number): boolean =>
+  present === undefined || isTooLate(present, dueAt) || dueAt > present + DUE_MOVE_MS;
+
+const isTooLate = (present: number, dueAt: number): boolean => dueAt < present - SWEEP_BACKOFF_MS;
+
+/** An event that was appended while `dueAt` moved away may have counted on the old one (J6). */
+async function seeWhoCame(engine: Engine, run: Resident): Promise<void> {
+  const { header, state } = run;
+  const { entries } = await engine.journal.tail(header, state.sequence, { limit: 1 });
+  if (entries.length === 0) return;
+  const dueAt = engine.clock.now() + engine.settings.sweepAfterMs;
+  // Not with the newer entry's sequence: its own projection, which may be the run's last, must still pass.
+  if (await engine.journal.reschedule(header, { dueAt, sequence: state.sequence })) header.dueAt = dueAt;
+}
+
+/** When the sweep should next look: after the run's own next time, and well before its rows expire. */
+function dueAfter(engine: Engine, run: Resident): number {
+  const now = engine.clock.now();
+  if (run.state.stalled !== undefined) return now + SWEEP_BACKOFF_MS;
+  const wakeAt = isActionable(run, now, engine.settings.codeHash)
+    ? now
+    : (wakeAtOf(run.state) ?? Number.POSITIVE_INFINITY);
+  return Math.min(wakeAt + engine.settings.sweepAfterMs, run.header.expiresAt - EXPIRY_HORIZON_MS / 2);
+}
+
+/**
+ * What a wake that finds nothing to do leaves behind: a header that is right, a wake for the run's next time where none
+ * may be on its way, and a `dueAt` where it belongs (J6).
+ */
+export async function settle(engine: Engine, run: Resident, wake: Wake): Promise<void> {
+  if (!(await refresh(engine, run))) return;
+  const { state } = run;
+  const isRequest = wake.event?.startsWith("request:") === true;
+  if (isMissed(run, isRequest)) {
+    // Whoever should have told it died over it.
+    await announceAgain(engine, state);
+    await project(engine, run);
+  }
+  const wakeAt = wakeAtOf(state);
+  // A run that was resumed: the wake for its next time may have come and gone while it was paused. A heartbeat: the wake
+  // that its callback's park has sent is this one, and came too early.
+  const isPassed = isRequest || wake.generation === state.generation;
+  if (wakeAt !== undefined && isPassed) await sendWake(engine, timerWake(state, wakeAt));
+  const isSweeps = wake.event === undefined && wake.at === undefined && state.stalled === undefined;
+  if (isSweeps) await keepAlive(engine, run);
+  const { dueAt: from } = run.header;
+  const dueAt = dueAfter(engine, run);
+  if (from === undefined || !(isTooLate(from, dueAt) || (isSweeps && dueAt > from))) return;
+  if ((await engine.journal.reschedule(run.header, { dueAt, from })) && dueAt > from)
+    await seeWhoCame(engine, run);
+}
+
+/** False if the run is no longer there. */
+async function refresh(engine: Engine, run: Resident): Promise<boolean> {
+  const header = await engine.journal.header(run.state.runId, { consistent: true });
+  if (header?.inc !== run.header.inc) return false;
+  run.header = header;
+  return true;
+}
+
+/** A leg that died after its last entry left lists as they were (J1); so may have whoever asked for something. A driven
+ * run's other changes have been followed before. */
+const isMissed = (run: Resident, isRequest: boolean): boolean =>
+  isRequest ? run.state.steered > run.header.headerSequence : run.state.phase !== "driven" && isBehind(run);
+
+/** A message is given away for a wake that comes at `at`: should that be lost, the sweep comes soon after (J6). */
+export async function cover(engine: Engine, run: Resident, at: number): Promise<void> {
+  if (!(await refresh(engine, run))) return;
+  const { dueAt: present } = run.header;
+  const dueAt = at + engine.settings.sweepAfterMs;
+  // A sweep that has been here lately has backed it off.
+  const patient = engine.clock.now() + engine.settings.sweepAfterMs + SWEEP_BACKOFF_MS;
+  if (present !== undefined && present > Math.max(dueAt, patient))
+    await engine.journal.reschedule(run.header, { dueAt, from: present });
+}
+
+/** Extends the expiry of a run that is past half of the horizon, so that its retention is whole at any end (J7). */
+export async function keepAlive(engine: Engine, run: Resident): Promise<void> {
+  const { header, state } = run;
+  const now = engine.clock.now();
+  const retention = engine.registry.find(state.created.workflow, state.created.version)?.options.retention;
+  const lifetimeMs = EXPIRY_HORIZON_MS + (retention === undefined ? RETENTION_MS : durationMs(retention));
+  if (header.expiresAt - now > lifetimeMs - EXPIRY_HORIZON_MS / 2) return;
+  await engine.blobs.renew(blobPrefix(header));
+  await engine.journal.extend(header, now + lifetimeMs);
+  header.expiresAt = now + lifetimeMs;
+}
