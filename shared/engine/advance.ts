@@ -19,7 +19,7 @@ import { isActionable } from "./decide.ts";
 import { ClaimOvertaken } from "./draft.ts";
 import { tend } from "./drivers/timers.ts";
 import { performAll } from "./effects.ts";
-import { cover, isBehind, keepAlive, project, settle } from "./header.ts";
+import { cover, isBehind, keepAlive, project, refresh, settle } from "./header.ts";
 import { Leg, type LegEnd } from "./leg.ts";
 import { catchUp, loadRun } from "./load.ts";
 import type { ActiveLeg, Resident } from "./residents.ts";
@@ -132,10 +132,9 @@ async function bring(engine: Engine, wake: Wake): Promise<Resident | undefined> 
   if (resident?.header.inc !== inc) return readAnew(engine, wake);
   try {
     const tail = await catchUp(engine, resident);
-    // Another owner has been here, and has moved the header.
-    if (tail.some(isOwners))
-      resident.header = (await engine.journal.header(runId, { consistent: true })) ?? resident.header;
-    return resident;
+    // Another owner has been here, and has moved the header; or the run was removed, and nothing can come any more.
+    const isSame = (tail.length > 0 && !tail.some(isOwners)) || (await refresh(engine, resident));
+    return isSame ? resident : loadRun(engine, runId, { consistent: true });
   } catch (error) {
     // The run of this id is another one by now, or its rows are gone: the journal tells.
     if (error instanceof StepfoldError && (error.code === "JournalGap" || error.code === "IllegalEvent"))

@@ -109,8 +109,8 @@ export async function settle(engine: Engine, run: Resident, wake: Wake): Promise
     await seeWhoCame(engine, run);
 }
 
-/** False if the run is no longer there. */
-async function refresh(engine: Engine, run: Resident): Promise<boolean> {
+/** Reads the header as it is now. False if the run is no longer there. */
+export async function refresh(engine: Engine, run: Resident): Promise<boolean> {
   const header = await engine.journal.header(run.state.runId, { consistent: true });
   if (header?.inc !== run.header.inc) return false;
   run.header = header;

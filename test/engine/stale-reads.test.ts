@@ -18,6 +18,11 @@ const ends = workflow("ends", (run) => run.waitForSignal("go", { timeout: "10h" 
 function twoProcesses() {
   const ports = memoryPorts();
   const { journal, queue } = ports;
+  const calls: string[] = [];
+  const works = workflow("works", async (run) => {
+    await Promise.race([run.waitForSignal("go"), run.sleep("patience", "10m")]);
+    await run.step("work", () => void calls.push("work"));
+  });
   const stale = { last: Number.POSITIVE_INFINITY };
   const seen = (entries: Entry[]) => entries.filter(({ sequence }) => sequence <= stale.last);
   const read: JournalStore["read"] = async (runId, options) => {
@@ -34,7 +39,10 @@ function twoProcesses() {
       name === "read" ? read : name === "tail" ? tail : Reflect.get(journal, name).bind(journal),
   });
   const engineOf = (owner: string, journal: JournalStore) =>
-    createEngine({ ...ports, journal }, { workflows: [ends], log, settings: { owner, codeHash: "c" } });
+    createEngine(
+      { ...ports, journal },
+      { workflows: [ends, works], log, settings: { owner, codeHash: "c" } },
+    );
   const [first, second] = [engineOf("first", journal), engineOf("second", behind)];
   const takeAll = async (engine: Engine) => {
     for (const { body, receipt } of await queue.receive("work", { max: 10, waitMs: 0 })) {
@@ -43,7 +51,7 @@ function twoProcesses() {
     }
   };
   const stateOf = async (runId: string) => (await loadRun(ports, runId, { consistent: true }))!.state;
-  return { ports, first, second, stale, takeAll, stateOf };
+  return { ports, first, second, stale, calls, takeAll, stateOf };
 }
 
 const HOUR_MS = 3_600_000;
@@ -94,6 +102,18 @@ it("a wake of a run is not dropped by a process that still knows another of its 
   await takeAll(second);
   expect(await stateOf("run")).toMatchObject({ phase: "parked", sequence: 1 });
   expect((await ports.journal.header("run"))?.status).toBe("waiting");
+});
+
+it("a process that still knows a run that was removed begins nothing more of it", async () => {
+  const { first, second, takeAll, calls, ports } = twoProcesses();
+  await start(first, { workflow: "works", runId: "run" });
+  await takeAll(first);
+  await sendSignal(second, { runId: "run", name: "go", strict: true });
+  await takeAll(second);
+  await removeRun(second, "run");
+  await ports.clock.advance(600_000);
+  await takeAll(first);
+  expect(calls).toEqual(["work"]);
 });
 
 /** Another process' claim, which nobody will end. */
