@@ -58,6 +58,8 @@ const isRedriveAfter =
   ({ at, events }: Entry): boolean =>
     at >= time && events.some(({ type }) => type === "RunRedriven");
 
+const opensAgain = ({ events }: Entry): boolean => REOPENS.has(events[0]!.type);
+
 const isEnd = ({ events }: Entry): boolean =>
   events.some(({ type }) => /^Run(Completed|Failed|Cancelled|TimedOut)$/.test(type));
 
@@ -379,8 +381,8 @@ export class Checker {
     run.dueAt = dueAt ?? undefined;
     this.#onDue();
     if (dueAt !== null) return;
-    // A redrive puts it back, if it comes between the end that this is of and this.
-    if ((headerSequence ?? 0) < (run.entries.findLast(isRedriveAfter(0))?.sequence ?? 0)) return;
+    // Whoever opens it again puts it back, if that comes between the end that this is of and this.
+    if ((headerSequence ?? 0) < (run.entries.findLast(opensAgain)?.sequence ?? 0)) return;
     if (run.state.finished === undefined)
       return this.violate("J6", key.runId, "It left the due index unfinished");
     const owed = this.owed(run);

@@ -390,6 +390,20 @@ describe("found", () => {
       }
   });
 
+  it("a node that is asked to undo what it has done, as it is closed, was missed in the due index", async () => {
+    const map: Node = {
+      ...{ do: "map", count: 2, concurrency: 1, tolerate: 0, refusing: [], batch: 1 },
+      part: { do: "step", ms: 0, undo: true },
+    };
+    const root: Node = { do: "sequence", parts: [map, { do: "step", ms: 0, refused: true }] };
+    const programs: Program[] = [{ root, links: 0, gapsMs: [0] }];
+    const profile = { ...calm, latencyMs: 3_000 };
+    for (let seed = 101; seed <= 250; seed++) {
+      const options = { seed, isLossy: false, play: ["generated"], programs, profile, plan: [] };
+      expect(complaints(await new World(options).run())).toEqual([]);
+    }
+  });
+
   it("a claim kept what it had decided before its former owner's late entry", async () => {
     const profile = { visibilityMs: 150_000 };
     const { calls } = await history("plain", profile);
