@@ -175,6 +175,8 @@ export interface RunRedriven {
   again: string[];
   /** Of a node of a map: its parent's redrives. */
   round?: number;
+  /** Of a node: the mapping run's entry in which its map has begun again since. */
+  sequence?: number;
   /** What was asked for from this point of the history on keeps no result. */
   afresh?: number;
 }

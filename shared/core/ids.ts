@@ -70,8 +70,8 @@ export function tokenTarget(token: string): (TokenTarget & { runId: string }) | 
 export const blobPrefix = ({ runId, inc }: { runId: string; inc: string }): string =>
   `runs/${runId}/${digest("blobs", inc)}/`;
 
-/** What a step's work may hand to other services: the same for each attempt of one step, and for no other step. */
-/** What was undone so many times: done again, it is another thing to the world. */
+/** What a step's work may hand to other services: the same for each attempt of one step, and for no other step. What
+ * was undone so many times and is done again is another thing to the world. */
 export const idempotencyKeyOf = (inc: string, operation: string, undone = 0): string =>
   undone === 0 ? digest("step", inc, operation) : digest("step", inc, operation, undone);
 

@@ -26,10 +26,12 @@ import {
 /** What stops a run from outside of its code, unless that has ended already. */
 const STOPS = new Set<string>(["CancelDelivered", "DeadlineReached", "HistoryLimitReached"]);
 
-/** Where a redrive begins: `from` names an operation; without it, the one that failed, or where the run was stopped. */
+/** Where a redrive begins: `from` names an operation; without it, the one that failed, or where the run was stopped.
+ * A node whose map has begun again begins again, too: its items' code may see other things than before. */
 export function redrivePoint(
   state: RunState,
   from: string | undefined,
+  hasMapBegunAgain = false,
 ): Pick<RunRedriven, "cut" | "keep" | "again" | "afresh"> {
   const undone = undoneSteps(state);
   const end = endOfCode(state);
@@ -66,7 +68,7 @@ export function redrivePoint(
   const cut = Math.min(
     stopped ?? failed ?? end,
     ...undone.map((id) => starts.get(id) ?? 0),
-    ...partial(state).map((id) => starts.get(id) ?? 0),
+    ...(hasMapBegunAgain ? ["1"] : partial(state)).map((id) => starts.get(id) ?? 0),
   );
   return { cut: beforeChildren(state, starts, cut), keep: true, again: undone };
 }
@@ -166,7 +168,10 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   state.deadlineReached = false;
   state.overgrown = false;
   state.uncompensated = [];
-  state.created = { ...state.created, deadline: undefined };
+  const { node } = state.created;
+  const moved =
+    node === undefined || event.sequence === undefined ? {} : { node: { ...node, sequence: event.sequence } };
+  state.created = { ...state.created, ...moved, deadline: undefined };
 }
 
 /** Patches from outside that the code was told of after the cut, it is told of again. */

@@ -30,8 +30,11 @@ export async function startNode(engine: Engine, state: RunState, id: string): Pr
   const node = await loadRun(engine, operation.childRunId, { consistent: true });
   if (node === undefined) return;
   if (node.state.finished !== undefined) return reportNode(engine, node.state);
-  // Its first starter's wake may have been lost with it.
-  if (node.state.phase === "created") await sendWake(engine, wakeOf(node.state));
+  // What it stalled over may not be in its parent's journal any more.
+  if (node.state.stalled !== undefined) return sendWake(engine, wakeOf(node.state, { retryStalled: true }));
+  // Who started it, or redrove it, may have died before anything was sure to bring it back.
+  if (node.state.phase === "created") return sendWake(engine, wakeOf(node.state));
+  if (node.state.isRedriven) await redriveNode(engine, node.state.runId, nextRound(state, operation));
 }
 
 const exists = async (engine: Engine, runId: string): Promise<boolean> =>
@@ -74,6 +77,9 @@ export async function undoNode(engine: Engine, state: RunState, id: string): Pro
   const undo = state.operations.get(id);
   const node = await loadRun(engine, undo?.childRunId ?? "", { consistent: true });
   if (node?.state.finished !== undefined) return reportNode(engine, node.state);
+  // So may who asked it.
+  if (node?.state.undoing === id)
+    return requestUndo(engine, node.state.runId, { round: roundOf(state, undo?.of), undo: id });
   if (node !== undefined) return;
   const error: RunError = {
     code: "OutcomeUnknown",
@@ -98,7 +104,7 @@ export async function reportNode(engine: Engine, state: RunState): Promise<void>
   const { runId, operation } = state.created.parent!;
   const end = await endOf(engine, state, runId, operation);
   const isWhole = end.status === "completed" && end.failedItems === undefined;
-  let next: { round: number; afresh: boolean } | { round: number; undo: string } | undefined;
+  let next: NextRound | { round: number; undo: string } | undefined;
   await ifThere(
     appendOutside(engine, runId, (parent) => {
       next = undefined;
@@ -109,7 +115,7 @@ export async function reportNode(engine: Engine, state: RunState): Promise<void>
       if (parent.childEnds.has(waiting.id)) return { events: [], wake };
       if (undo !== undefined) {
         // One of an earlier round may be redriven at this moment: only its own journal says that it is not.
-        const round = parent.operations.get(operation)?.round ?? 0;
+        const round = roundOf(parent, operation);
         if (state.round === round && (state.undoing === undo.id || !hasUndoable(state)))
           return { events: [undoneOf(state, undo.id)], wake };
         next = { round, undo: undo.id };
@@ -117,7 +123,7 @@ export async function reportNode(engine: Engine, state: RunState): Promise<void>
       }
       const afresh = waiting.afresh === true;
       if ((isWhole && !afresh) || waiting.round === state.round) return { events: [end], wake };
-      if (waiting.round! > state.round) next = { round: waiting.round!, afresh };
+      if (waiting.round! > state.round) next = nextRound(parent, waiting);
       return nothing;
     }),
   );
@@ -153,22 +159,37 @@ function requestUndo(
   );
 }
 
-function redriveNode(
-  engine: Engine,
-  runId: string,
-  { round, afresh }: { round: number; afresh: boolean },
-): Promise<void> {
+/** What a node is redriven for: the entry is that of its mapping run in which the map has begun. */
+interface NextRound {
+  round: number;
+  afresh: boolean;
+  sequence: number;
+}
+
+const nextRound = (parent: RunState, operation: Operation): NextRound => ({
+  round: operation.round!,
+  afresh: operation.afresh === true,
+  sequence: nodeOf(parent, operation).sequence,
+});
+
+/** The parent's redrives when it last asked for a node. */
+const roundOf = ({ operations }: RunState, operation: string | undefined): number =>
+  operations.get(operation ?? "")?.round ?? 0;
+
+function redriveNode(engine: Engine, runId: string, { round, afresh, sequence }: NextRound): Promise<void> {
   const requestId = `round:${round}`;
   return ifThere(
     appendOutside(engine, runId, (node) => {
       const wake = `redrive:${requestId}`;
       if (node.round >= round) return { events: [], wake: node.finished === undefined ? wake : undefined };
       if (node.finished === undefined) return nothing;
-      const { name } = node.created.node!;
+      const { name, sequence: before } = node.created.node!;
+      const moved = sequence === before ? {} : { sequence };
       // One that was cancelled before it began has nothing of the map's to begin afresh.
       const hasBegun = [...node.operations.values()].some((operation) => operation.name === name);
-      const point = redrivePoint(node, afresh && hasBegun ? name : undefined);
-      const redriven = { type: "RunRedriven", requestId, ...point, round } as const;
+      const from = afresh && hasBegun ? name : undefined;
+      const point = redrivePoint(node, from, sequence !== before);
+      const redriven = { type: "RunRedriven", requestId, ...point, round, ...moved } as const;
       return { events: [redriven], wake, changesStatus: true };
     }),
   );

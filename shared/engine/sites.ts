@@ -1,8 +1,9 @@
 /**
  * Where the items of a map come from in the runs that work on it: its mapping run, replayed.
  *
- * 1. The mapping run's journal up to the entry in which the map began, fed to its code, gives the very array and
- *    callback that it called `run.map` with. Nothing of it is stored or sent; nothing is written.
+ * 1. The mapping run's journal up to where the map began, fed to its code, gives the very array and callback that it
+ *    called `run.map` with. Nothing of it is stored or sent; nothing is written. What came after is of no concern, even
+ *    if the code would do otherwise now.
  * 2. What such a replay has brought forth takes no more operations: an item's callback has a run of its own.
  * 3. A process keeps a bounded number of sites, so that the leaves that it works on replay the mapping run once.
  */
@@ -63,6 +64,11 @@ async function replayed(stage: Stage, runId: string, node: MapNode): Promise<Map
   const entries = header?.inc === inc ? await entriesUpTo(stage, runId, sequence) : [];
   if (entries.at(-1)?.sequence !== sequence) throw new MapSiteLost(runId, operation);
   const run = { state: fold({ runId, inc }, entries) };
+  const { history } = run.state;
+  const begun = history.findLastIndex(
+    ({ event }) => event.type === "BranchesStarted" && event.operation === operation,
+  );
+  run.state.history = history.slice(0, begun + 1);
   const { workflow, version } = run.state.created;
   const definition = stage.registry.find(workflow, version);
   if (definition === undefined) throw new MapSiteLost(runId, operation);

@@ -4,17 +4,20 @@ import { memoryPorts } from "../../shared/adapters/memory/index.ts";
 import type { MapNode, MapTree, RunEvent } from "../../shared/core/events.ts";
 import { workflow } from "../../shared/core/workflow.ts";
 import { loadRun } from "../../shared/engine/load.ts";
-import { reportNode } from "../../shared/engine/nodes.ts";
+import { reportNode, startNode, undoNode } from "../../shared/engine/nodes.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
+import { parseWake } from "../../shared/engine/wake.ts";
 import { aNewRun, anEntry } from "../support/builders.ts";
 import {
   childFinished,
   childStarted,
+  legParked,
   legStarted,
   runCancelled,
   runCreated,
   runFailed,
   runRedriven,
+  runStalled,
   settled,
   stepCompleted,
   stepStarted,
@@ -26,7 +29,7 @@ const tree: MapTree = { count: 2, digest: "items", batch: 2, fanOut: 100, tolera
 const part: MapNode = { name: "each", inc: "parent", operation: "1", sequence: 1, tree, from: 0, to: 2 };
 
 /** An engine over these journals, each a run's entries after its creation. */
-async function given(journals: Record<string, { node?: MapNode; entries: RunEvent[][] }>): Promise<Engine> {
+async function given(journals: Record<string, { node?: MapNode; entries: RunEvent[][] }>) {
   const ports = memoryPorts();
   const log = { debug() {}, info() {}, warn() {}, error() {} };
   const settings = { owner: "one", codeHash: "code" };
@@ -37,7 +40,7 @@ async function given(journals: Record<string, { node?: MapNode; entries: RunEven
     for (const [index, events] of entries.entries())
       await ports.journal.append(run, anEntry(ports.clock, index + 1, events), run.expiresAt);
   }
-  return createEngine(ports, { workflows: [order], log, settings });
+  return { ...createEngine(ports, { workflows: [order], log, settings }), queue: ports.queue };
 }
 
 const stateOf = async (engine: Engine, runId: string) => (await loadRun(engine, runId))!.state;
@@ -77,6 +80,28 @@ const node = [
     runCancelled(),
   ],
 ] satisfies RunEvent[][];
+
+it("a node that is stalled is tried again when its parent's redrive asks for it", async () => {
+  const entries: RunEvent[][] = [[legStarted(), runStalled(), legParked()]];
+  const engine = await given({
+    parent: { entries: parent.slice(0, 6) },
+    node: { node: part, entries },
+  });
+  await startNode(engine, await stateOf(engine, "parent"), "1/0-1");
+  const wakes = engine.queue.pending("work").map(({ body }) => parseWake(body));
+  expect(wakes).toMatchObject([{ runId: "node", retryStalled: true }]);
+});
+
+it("a node whose undoing was asked for by a process that died is woken when it is asked again", async () => {
+  const engine = await given({
+    parent: { entries: parent.slice(0, 2) },
+    node: { node: part, entries: node.slice(0, 2) },
+  });
+  await undoNode(engine, await stateOf(engine, "parent"), "1/0-1~");
+  expect(engine.queue.pending("work").map(({ body }) => parseWake(body))).toMatchObject([
+    { runId: "node", event: "redrive:undo:0" },
+  ]);
+});
 
 describe("a node that has undone what it did before its parent's redrive", () => {
   it("is asked to undo once more, as it may be redriven at that moment", async () => {

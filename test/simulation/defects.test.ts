@@ -101,7 +101,7 @@ afterEach(() => {
   for (const defect of Object.keys(broken) as (keyof typeof broken)[]) broken[defect] = false;
 });
 
-const HISTORIES = 120;
+const HISTORIES = 400;
 const CLEAN_HISTORIES = 12;
 
 interface Planted {

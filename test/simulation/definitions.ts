@@ -28,5 +28,6 @@ const nothing: Stagehand = {
   handToken() {},
 };
 
-/** Those that no process runs: to replay journals with. */
+/** Those that no process runs: to replay journals with, of runs before and after their code was mended. */
 export const definitions: readonly AnyWorkflow[] = definitionsOf(nobody, nothing);
+export const mended: readonly AnyWorkflow[] = definitionsOf(nobody, { ...nothing, isMended: () => true });

@@ -22,6 +22,9 @@ import { type Ended, models } from "./models.ts";
 import { remoteModels } from "./remotes.ts";
 import type { World } from "./world.ts";
 
+const named = (workflows: Iterable<AnyWorkflow>): Map<string, AnyWorkflow> =>
+  new Map([...workflows].map((workflow) => [workflow.name, workflow]));
+
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 export class Endings {
@@ -29,13 +32,16 @@ export class Endings {
   readonly #checker: Checker;
   readonly #world: World;
   readonly #workflows: Map<string, AnyWorkflow>;
+  readonly #mended: Map<string, AnyWorkflow>;
   readonly #ended: Ended[] = [];
 
-  constructor(world: World, workflows: Iterable<AnyWorkflow>) {
+  /** The code that runs are begun with, and that which they are redriven by. */
+  constructor(world: World, workflows: Iterable<AnyWorkflow>, mended: Iterable<AnyWorkflow>) {
     this.#world = world;
     this.#memory = world.memory;
     this.#checker = world.checker;
-    this.#workflows = new Map([...workflows].map((workflow) => [workflow.name, workflow]));
+    this.#workflows = named(workflows);
+    this.#mended = named(mended);
   }
 
   async checkAll(): Promise<void> {
@@ -144,7 +150,8 @@ export class Endings {
 
   async #replayed(state: RunState): Promise<Execution> {
     const { created, runId, inc } = state;
-    const execution = new Execution(this.#workflows.get(created.workflow)!, {
+    const code = state.redrives > 0 ? this.#mended : this.#workflows;
+    const execution = new Execution(code.get(created.workflow)!, {
       runId,
       inc,
       dryRun: false,

@@ -404,6 +404,22 @@ describe("found", () => {
     }
   });
 
+  it("a node that was redriven by a process that died over it was woken by nobody", async () => {
+    const done: Node = { do: "step", ms: 0 };
+    const broken: Node = { do: "sequence", parts: [done, { do: "defect" }] };
+    const root: Node = { do: "all", parts: [spreadOver(done), broken] };
+    const programs: Program[] = [{ root, links: 0, gapsMs: [0], redrive: { afterMs: 1_200_000 } }];
+    const lost = [6, 7, 8, 9, 11, 12, 13, 16, 17, 20, 23, 25, 28, 30];
+    const plan: PlannedFault[] = [
+      ...lost.map((message) => ({ message, copies: [] })),
+      { call: 66, fault: { kind: "crashAfter" } },
+      { call: 87, fault: { kind: "crashAfter" } },
+    ];
+    const profile = { ...calm, visibilityMs: 150_000 };
+    const options = { seed: 13, isLossy: true, play: ["generated"], programs, profile, plan };
+    expect(complaints(await new World(options).run())).toEqual([]);
+  });
+
   it("a claim kept what it had decided before its former owner's late entry", async () => {
     const profile = { visibilityMs: 150_000 };
     const { calls } = await history("plain", profile);

@@ -15,7 +15,7 @@ import type { Settings } from "../../shared/engine/settings.ts";
 import { Checker, type Violation } from "./checker.ts";
 import { Client } from "./client.ts";
 import { Cover } from "./cover.ts";
-import { definitions } from "./definitions.ts";
+import { definitions, mended } from "./definitions.ts";
 import { DrivenRuns } from "./driven/watch.ts";
 import { Endings } from "./ending.ts";
 import { forgetExamples } from "./examples.ts";
@@ -161,7 +161,7 @@ export class World {
     if (!this.isOver && queue.deadLetters("work").length + queue.deadLetters("signals").length > 0)
       this.checker.violate("progress", "?", "A message was given up");
     this.isOver = true;
-    if (this.checker.violations.length === 0) await new Endings(this, definitions).checkAll();
+    if (this.checker.violations.length === 0) await new Endings(this, definitions, mended).checkAll();
     if (this.checker.violations.length === 0 && !isIdle)
       this.checker.violate("progress", "?", "All is finished, and yet something moves");
     return this.#history();

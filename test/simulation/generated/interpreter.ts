@@ -26,6 +26,11 @@ export class Refused extends Error {
   override name = "Refused";
 }
 
+/** What the workflow's own code throws: nothing in a program catches it. */
+export class Defect extends Error {
+  override name = "Defect";
+}
+
 /** More attempts than a history has faults: a crash never decides an outcome. */
 const retry: RetryOptions = { maxAttempts: 60, initialDelay: "1s", maxDelay: "20s", nonRetryable: [Refused] };
 
@@ -61,6 +66,9 @@ class Interpreter {
     switch (node.do) {
       case "step":
         return this.#step(run, node, at);
+      case "defect":
+        if (!this.#stagehand.isMended(this.#runId)) throw new Defect(at);
+        return at;
       case "sleep": {
         const from = run.now().getTime();
         await run.sleep(at, `${node.ms}ms`);

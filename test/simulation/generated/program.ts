@@ -17,6 +17,8 @@ export type Node =
       broken?: true;
       once?: true;
     }
+  /** The workflow's own code throws, until mended code is there, by which its run is redriven. */
+  | { do: "defect" }
   | { do: "sleep"; ms: number }
   | { do: "signal"; name: string; timeoutMs?: number }
   /** The person takes `answerMs`. */
@@ -116,6 +118,26 @@ export function partsOf(node: Node, at: string): [Node, string][] {
       ];
     default:
       return [];
+  }
+}
+
+/** A node made of other parts. */
+export function withParts(node: Node, change: (part: Node) => Node): Node {
+  switch (node.do) {
+    case "sequence":
+    case "all":
+    case "any":
+    case "race":
+      return { ...node, parts: node.parts.map(change) };
+    case "map":
+    case "child":
+      return { ...node, part: change(node.part) };
+    case "catch":
+      return { ...node, part: change(node.part), instead: change(node.instead) };
+    case "finally":
+      return { ...node, part: change(node.part), after: change(node.after) };
+    default:
+      return node;
   }
 }
 

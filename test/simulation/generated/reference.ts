@@ -153,6 +153,8 @@ export class Reference {
         return error === undefined || (error.name === "Refused" && error.message === at)
           ? undefined
           : wrong("fails as Refused");
+      case "defect":
+        return error?.name === "Defect" && error.message === at ? undefined : wrong("fails as Defect");
       case "callback": {
         const late = this.#timesOut(node, at, error, "CallbackTimeout");
         const isAnswered = node.fails === true && this.#isNamed(error, "CallbackFailed");
@@ -202,6 +204,8 @@ export class Reference {
     switch (node.do) {
       case "step":
         return node.refused ? `${at} is refused, and yet ended well` : this.#worked(node, at, report);
+      case "defect":
+        return this.#seen.isRedriven ? undefined : `${at} is not mended, and yet ended well`;
       case "sleep":
         return this.#slept(node.ms, at, report);
       case "signal":
@@ -442,6 +446,8 @@ export class Reference {
       return this.#isTouched(other) || this.#check(part, tried, "cut") !== undefined
         ? (this.#check(part, tried, FAILED) ?? this.#check(instead, other, "cut"))
         : undefined;
+    if ("failed" in end && end.failed?.name === "Defect" && this.#may(part, tried, end))
+      return unlessBegun(undefined);
     if ("failed" in end) return this.#check(part, tried, FAILED) ?? this.#check(instead, other, end);
     const report = end.well as Tried | Caught | undefined;
     if (report === undefined) {
