@@ -100,6 +100,8 @@ export const LEG_CLOSING_MS = 1_000;
 export const WAKE_LOOK_MS = 300;
 /** Runs whose journal a process keeps for further appends from outside. */
 export const KNOWN_RUNS_MAX = 200;
+/** Runs of which a process remembers that it has sent a wake for the end of their lease. */
+export const LEASE_ENDS_MAX = 1_000;
 /** What a turn may send and its answer may hold. Lambda: 6 MB for the request and the response of one invocation. */
 export const TURN_BYTES_MAX = 6_000_000;
 /** A runner that cannot be reached is tried for this long, at most so far apart. */

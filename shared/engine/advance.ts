@@ -58,7 +58,10 @@ async function attend(engine: Engine, run: Resident, wake: Wake): Promise<void> 
   do {
     if (run.state.finished !== undefined) return closeFinished(engine, run);
     const heldUntil = leaseEnd(engine, run);
-    if (heldUntil !== undefined) return giveWay(engine, run, wakeOf(run.state, { at: heldUntil }));
+    if (heldUntil !== undefined) {
+      await wakeAtLeaseEnd(engine, wakeOf(run.state), heldUntil);
+      return cover(engine, run, heldUntil);
+    }
     if (isActionable(run, engine.clock.now(), stalledUnder)) return runLeg(engine, run, wake);
     // A read may have missed the newest entries: only the whole journal says that there is nothing to do.
   } while ((await catchUp(engine, run)).length > 0);
@@ -83,9 +86,7 @@ async function found(engine: Engine, wake: Wake): Promise<Resident | undefined> 
     if (active !== undefined) {
       active.poke();
       if (active.knows(wake.event)) {
-        if (!active.covered)
-          await sendWake(engine, { runId, inc, group, at: active.until + engine.settings.skewMs });
-        active.covered = true;
+        await wakeAtLeaseEnd(engine, { runId, inc, group }, active.until + engine.settings.skewMs);
         return undefined;
       }
     } else {
@@ -162,6 +163,10 @@ function leaseEnd(engine: Engine, run: Resident): number | undefined {
   const until = lease.until + engine.settings.skewMs;
   return until > engine.clock.now() ? until : undefined;
 }
+
+/** Has the run woken when its lease is over (J9). */
+const wakeAtLeaseEnd = (engine: Engine, wake: Wake, at: number): Promise<void> =>
+  engine.leaseEnds.cover(wake, at, () => sendWake(engine, { ...wake, at }));
 
 async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> {
   const { runId } = wake;

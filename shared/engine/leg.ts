@@ -113,9 +113,6 @@ export class Leg {
     return eventIsThere(this.#run.state, event);
   }
 
-  /** A wake for the lease's end is on its way already. */
-  covered = false;
-
   /** Makes the leg read the journal's tail. */
   poke(): void {
     this.#poked = true;

@@ -32,8 +32,6 @@ export interface ActiveLeg {
   readonly generation: number;
   readonly until: number;
   knows(event: string | undefined): boolean;
-  /** A wake for the lease's end is on its way already. */
-  covered: boolean;
   /** Makes it read the journal's tail. */
   poke(): void;
 }

@@ -19,6 +19,7 @@ import {
 import { type MapLimits, mapLimits } from "../core/maps.ts";
 import { Registry } from "../core/workflow.ts";
 import { bulkWorkflow } from "./bulk.ts";
+import { LeaseEnds } from "./lease-ends.ts";
 import { Lines } from "./lines.ts";
 import type { Reader } from "./parts.ts";
 import { type Resident, Residents } from "./residents.ts";
@@ -71,6 +72,8 @@ export interface Engine extends Reader {
   residents: Residents;
   /** Runs that something was lately appended to from outside: the next append reads only the tail. */
   known: Residents;
+  /** For which this process has sent a wake. */
+  leaseEnds: LeaseEnds;
   /** Of the writers from outside, by run. */
   lines: Lines<Resident>;
   /** Items and code of the maps that this process works on for other runs. */
@@ -113,6 +116,7 @@ export function createEngine(
     log: options.log,
     residents: new Residents(options.residentRunsMax ?? RESIDENT_RUNS_MAX, RESIDENT_EVENTS_MAX),
     known: new Residents(KNOWN_RUNS_MAX, KNOWN_EVENTS_MAX),
+    leaseEnds: new LeaseEnds(),
     lines: new Lines(),
     sites: new Sites(MAP_SITES_MAX),
   };

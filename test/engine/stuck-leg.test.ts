@@ -21,7 +21,6 @@ it("a leg that is stuck beyond its lease holds no wake up", async () => {
     inc: state.inc,
     generation: 1,
     until: ports.clock.now() - engine.settings.skewMs,
-    covered: true,
     knows: () => true,
     poke() {},
   });
