@@ -28,13 +28,14 @@ export async function project(engine: Engine, run: Resident): Promise<void> {
   const { state, header } = run;
   const status = statusOf(state);
   const stalled = state.stalled !== undefined;
+  // Whoever steered the run has moved its header, which this process has not seen; and the end before a redrive may have
+  // taken it out of the due index, and keep whoever redrove it from putting it back.
+  const isKnown = state.steered <= header.headerSequence;
+  const present = isKnown ? header.dueAt : undefined;
   const dueAt = dueAfter(engine, run);
   // Held up since its park, it moves nothing away: whoever came meanwhile may count on it. The sweep moves it later.
   const isLate = engine.clock.now() > state.at + engine.settings.sweepAfterMs;
-  const moves =
-    isElsewhere(header.dueAt, dueAt) && !(isLate && header.dueAt !== undefined && dueAt > header.dueAt);
-  // Whoever steered the run has moved its header, which this process has not seen.
-  const isKnown = state.steered <= header.headerSequence;
+  const moves = isElsewhere(present, dueAt) && !(isLate && present !== undefined && dueAt > present);
   if (isKnown && status === header.status && stalled === (header.stalled ?? false) && !moves) return;
   const projection: Projection = {
     headerSequence: state.sequence,
