@@ -45,7 +45,8 @@ export class SimulatedJournal implements JournalStore {
         return { ...rows, entries: rows.entries.slice(0, fault.entries), more: true };
       if (fault?.kind !== "staleRead" || options.consistent === true || rows === undefined) return rows;
       const entries = this.#stale(rows.entries, fault.missing);
-      return entries.length === 0 ? undefined : { ...rows, entries, more: false };
+      const more = rows.more && entries.length === rows.entries.length;
+      return entries.length === 0 ? undefined : { ...rows, entries, more };
     });
   }
 
@@ -59,7 +60,8 @@ export class SimulatedJournal implements JournalStore {
       if (fault?.kind === "shortPage" && page.entries.length > fault.entries)
         return { entries: page.entries.slice(0, fault.entries), more: true };
       if (fault?.kind !== "staleRead" || options.consistent !== false) return page;
-      return { entries: this.#stale(page.entries, fault.missing), more: false };
+      const entries = this.#stale(page.entries, fault.missing);
+      return { entries, more: page.more && entries.length === page.entries.length };
     });
   }
 
