@@ -56,6 +56,11 @@ export class Endings {
   /** The runs of programs, of which each may tell of the others. */
   async #judge(): Promise<void> {
     const runs: FinishedRun[] = [];
+    const present = new Set(
+      [...this.#checker.runs.values()].flatMap(({ state }) =>
+        [...state.operations.values()].map(({ childRunId }) => childRunId),
+      ),
+    );
     for (const { key, state } of this.#checker.runs.values())
       if (state.created.workflow === "generated" && state.created.node === undefined)
         runs.push({
@@ -68,6 +73,7 @@ export class Endings {
           deadline: state.created.deadline,
           firstRunId: state.created.firstRunId,
           parentRunId: state.created.parent?.runId,
+          isOfPresent: present.has(key.runId),
           continuedTo: state.continuedTo,
           isRedriven: state.redrives > 0,
           isUncompensated: state.uncompensated.length > 0,

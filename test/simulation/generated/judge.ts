@@ -19,6 +19,8 @@ export interface FinishedRun {
   deadline: number | undefined;
   firstRunId: string | undefined;
   parentRunId: string | undefined;
+  /** A child of its parent's present operations: a redrive has started no other in its place. */
+  isOfPresent: boolean;
   continuedTo: string | undefined;
   isUncompensated: boolean;
   isRedriven: boolean;
@@ -85,13 +87,11 @@ export class Judge {
   }
 
   #childAt(runId: string, at: string): ChildEnd | undefined {
-    // The last one: a redrive has started another.
-    for (let run of [...this.#runs.values()].reverse()) {
-      if (run.input.label !== `${runId} ${at}`) continue;
-      while (run.continuedTo !== undefined) run = this.#runs.get(run.continuedTo)!;
-      return { status: run.status, output: run.output };
-    }
-    return undefined;
+    const children = [...this.#runs.values()].filter(({ input }) => input.label === `${runId} ${at}`);
+    // One from before a redrive may be started after the one that the redrive has asked for.
+    let child = children.find(({ isOfPresent }) => isOfPresent) ?? children.at(-1);
+    while (child?.continuedTo !== undefined) child = this.#runs.get(child.continuedTo)!;
+    return child === undefined ? undefined : { status: child.status, output: child.output };
   }
 
   #mayEndSo(run: FinishedRun, played: Played | undefined): string | undefined {
