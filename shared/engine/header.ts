@@ -5,7 +5,8 @@
  * 1. `dueAt` is a lower bound. A park moves it earlier at once; later only where that saves the sweep a vain look.
  * 2. Whoever moves it later reads the journal after that: who appended meanwhile may have counted on the old one. If it
  *    dies over this, its message comes again.
- * 3. So nobody acknowledges a message that has nothing to do, or that gives way to a lease, without a fresh look: a
+ * 3. A process that cannot know where it is takes it for later than it may be: to move it in vain costs a write.
+ * 4. Nobody acknowledges a message that has nothing to do, or that gives way to a lease, without a fresh look: a
  *    `dueAt` that is too late is moved earlier first.
  */
 import { durationMs } from "../core/duration.ts";
@@ -54,6 +55,7 @@ export async function project(engine: Engine, run: Resident): Promise<void> {
       dueAt: projection.dueAt ?? header.dueAt,
     });
   // Refused, it may be there all the same: from a try whose answer was lost.
+  else if (moves && header.dueAt !== undefined) header.dueAt = Math.max(header.dueAt, dueAt);
   if (moves && !stalled) await seeWhoCame(engine, run);
 }
 
@@ -106,8 +108,9 @@ export async function settle(engine: Engine, run: Resident, wake: Wake): Promise
   const { dueAt: from } = run.header;
   const dueAt = dueAfter(engine, run);
   if (from === undefined || !(isTooLate(from, dueAt) || (isSweeps && dueAt > from))) return;
-  if ((await engine.journal.reschedule(run.header, { dueAt, from })) && dueAt > from)
-    await seeWhoCame(engine, run);
+  const isMoved = await engine.journal.reschedule(run.header, { dueAt, from });
+  run.header.dueAt = isMoved ? dueAt : Math.max(dueAt, from);
+  if (isMoved && dueAt > from) await seeWhoCame(engine, run);
 }
 
 /** Reads the header as it is now. False if the run is no longer there. */

@@ -420,6 +420,15 @@ describe("found", () => {
     expect(complaints(await new World(options).run())).toEqual([]);
   });
 
+  it("a process forgot that it had moved a paused run away from the sweep, and left it there for its sleep", async () => {
+    const pause = { atMs: 240_000, forMs: 1_200_000 };
+    const programs: Program[] = [{ root: { do: "sleep", ms: 20_000 }, links: 0, gapsMs: [0], pause }];
+    const lost = [1, 5].map((message) => ({ message, copies: [] }));
+    const profile = { ...calm, skewMs: 200_000 };
+    const options = { seed: 51, isLossy: true, play: ["generated"], programs, profile, plan: lost };
+    expect(complaints(await new World(options).run())).toEqual([]);
+  });
+
   it("a claim kept what it had decided before its former owner's late entry", async () => {
     const profile = { visibilityMs: 150_000 };
     const { calls } = await history("plain", profile);
