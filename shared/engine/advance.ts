@@ -19,7 +19,7 @@ import { isActionable } from "./decide.ts";
 import { ClaimOvertaken } from "./draft.ts";
 import { tend } from "./drivers/timers.ts";
 import { performAll } from "./effects.ts";
-import { cover, isBehind, keepAlive, project, refresh, settle } from "./header.ts";
+import { giveWay, hasten, isBehind, keepAlive, project, refresh, settle } from "./header.ts";
 import { Leg, type LegEnd } from "./leg.ts";
 import { catchUp, loadRun } from "./load.ts";
 import type { ActiveLeg, Resident } from "./residents.ts";
@@ -58,22 +58,12 @@ async function attend(engine: Engine, run: Resident, wake: Wake): Promise<void> 
   do {
     if (run.state.finished !== undefined) return closeFinished(engine, run);
     const heldUntil = leaseEnd(engine, run);
-    if (heldUntil !== undefined) {
-      await wakeAtLeaseEnd(engine, wakeOf(run.state), heldUntil);
-      return cover(engine, run, heldUntil);
-    }
+    if (heldUntil !== undefined) return wakeAtLeaseEnd(engine, wakeOf(run.state), heldUntil);
     if (isActionable(run, engine.clock.now(), stalledUnder)) return runLeg(engine, run, wake);
     // A read may have missed the newest entries: only the whole journal says that there is nothing to do.
   } while ((await catchUp(engine, run)).length > 0);
   await settle(engine, run, wake);
   engine.residents.keep(wake.runId, run);
-}
-
-/** Sends `wake` in the place of the one in hand. */
-async function giveWay(engine: Engine, run: Resident, wake: Wake): Promise<void> {
-  await sendWake(engine, wake);
-  const now = engine.clock.now();
-  await cover(engine, run, Math.max(wake.at ?? now, now));
 }
 
 /** The run with what the wake names, or `undefined` when this message has nothing more to do. */
@@ -165,8 +155,10 @@ function leaseEnd(engine: Engine, run: Resident): number | undefined {
 }
 
 /** Has the run woken when its lease is over (J9). */
-const wakeAtLeaseEnd = (engine: Engine, wake: Wake, at: number): Promise<void> =>
-  engine.leaseEnds.cover(wake, at, () => sendWake(engine, { ...wake, at }));
+async function wakeAtLeaseEnd(engine: Engine, wake: Wake, at: number): Promise<void> {
+  await engine.leaseEnds.cover(wake, at, () => sendWake(engine, { ...wake, at }));
+  await hasten(engine, wake, at);
+}
 
 async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> {
   const { runId } = wake;
@@ -180,10 +172,10 @@ async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> 
     end = await leg.run(wake.event ?? (wake.at === undefined ? undefined : "timer"));
   } catch (error) {
     // With all that it said: by another's clock, or another read, it may not have come yet.
-    if (error instanceof ClaimOvertaken) return giveWay(engine, run, wake);
+    if (error instanceof ClaimOvertaken) return giveWay(engine, wake);
     if (!(error instanceof LeaseLost)) throw error;
     engine.log.info("Another owner has claimed the run.", { runId, ...error.data });
-    return giveWay(engine, run, { ...wake, at: leaseEnd(engine, run) ?? wake.at });
+    return giveWay(engine, { ...wake, at: leaseEnd(engine, run) ?? wake.at });
   } finally {
     if (engine.residents.active.get(runId) === leg) engine.residents.active.delete(runId);
   }

@@ -13,7 +13,7 @@ import { durationMs } from "../core/duration.ts";
 import { blobPrefix } from "../core/ids.ts";
 import { DUE_MOVE_MS, EXPIRY_HORIZON_MS, RETENTION_MS, SWEEP_BACKOFF_MS } from "../core/limits.ts";
 import { statusOf, wakeAtOf } from "../core/state.ts";
-import type { Projection } from "../ports/journal.ts";
+import type { Projection, RunKey } from "../ports/journal.ts";
 import { announceAgain } from "./announce.ts";
 import { isActionable } from "./decide.ts";
 import type { Resident } from "./residents.ts";
@@ -126,15 +126,22 @@ export async function refresh(engine: Engine, run: Resident): Promise<boolean> {
 const isMissed = (run: Resident, isRequest: boolean): boolean =>
   isRequest ? run.state.steered > run.header.headerSequence : run.state.phase !== "driven" && isBehind(run);
 
+/** Sends a wake in the place of the one in hand. */
+export async function giveWay(engine: Engine, wake: Wake): Promise<void> {
+  await sendWake(engine, wake);
+  await hasten(engine, wake, wake.at);
+}
+
 /** A message is given away for a wake that comes at `at`: should that be lost, the sweep comes soon after (J6). */
-export async function cover(engine: Engine, run: Resident, at: number): Promise<void> {
-  if (!(await refresh(engine, run))) return;
-  const { dueAt: present } = run.header;
-  const dueAt = at + engine.settings.sweepAfterMs;
+export async function hasten(engine: Engine, { runId, inc }: RunKey, at = 0): Promise<void> {
+  const header = await engine.journal.header(runId, { consistent: true });
+  if (header?.inc !== inc || header.dueAt === undefined) return;
+  const { sweepAfterMs } = engine.settings;
+  const now = engine.clock.now();
+  const dueAt = Math.max(at, now) + sweepAfterMs;
   // A sweep that has been here lately has backed it off.
-  const patient = engine.clock.now() + engine.settings.sweepAfterMs + SWEEP_BACKOFF_MS;
-  if (present !== undefined && present > Math.max(dueAt, patient))
-    await engine.journal.reschedule(run.header, { dueAt, from: present });
+  if (header.dueAt > Math.max(dueAt, now + sweepAfterMs + SWEEP_BACKOFF_MS))
+    await engine.journal.reschedule(header, { dueAt, from: header.dueAt });
 }
 
 /** Extends the expiry of a run that is past half of the horizon, so that its retention is whole at any end (J7). */

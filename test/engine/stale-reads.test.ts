@@ -145,6 +145,16 @@ it("so does one that has lost its claim, decided on less, to another's", async (
   expect((await ports.journal.header("run"))!.dueAt).toBe(ports.clock.now() + 120_000 + 2_000 + 60_000);
 });
 
+it("so does one that meets a leg of its own process", async () => {
+  const processes = await aParkedRun();
+  const { ports, first, parked } = processes;
+  const until = ports.clock.now() + 120_000;
+  const leg = { inc: parked.inc, generation: 1, until, knows: () => true, poke() {} };
+  first.residents.active.set("run", leg);
+  await advance(first, JSON.stringify(wakeOf(parked)));
+  expect((await ports.journal.header("run"))!.dueAt).toBe(until + 2_000 + 60_000);
+});
+
 it("a wake that leaves a run whose next leg takes its time moves nothing, where the sweep has just been there", async () => {
   const processes = await aParkedRun();
   const { ports, second, parked } = processes;
