@@ -1,4 +1,4 @@
-/** A redrive of a run whose map is spread over others: the items are worked on as the code has them now. */
+/** A redrive of a run with a map: the items are worked on as the code has them now. */
 import { expect, it } from "vitest";
 import { memoryPorts } from "../../shared/adapters/memory/index.ts";
 import { workflow } from "../../shared/core/workflow.ts";
@@ -12,24 +12,35 @@ import { testHost } from "../../shared/testing/index.ts";
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const maps = { inLegMax: 1, batch: 2, fanOut: 2 };
 
-it.each([0, 1])("a map behind the named start has what the start has come to; cold: %s", async (cold) => {
-  let [rate, isBroken] = [2, true];
-  const prices = workflow("prices", { maxRetries: 0 }, async (run) => {
-    const factor = await run.step("rate", () => rate);
-    const priced = await run.map("price", [1, 2, 3, 4, 5], (item, n) => item.step("price", () => n * factor));
-    await run.step("publish", () => {
-      if (isBroken) throw new Error("the shop is closed");
+const ways = [
+  ["in the leg", undefined, false],
+  ["spread", maps, false],
+  ["spread, by a new process", maps, true],
+] as const;
+
+it.each(ways)(
+  "a map behind the named start has what the start has come to: %s",
+  async (_how, maps, isCold) => {
+    let [rate, isBroken] = [2, true];
+    const prices = workflow("prices", { maxRetries: 0 }, async (run) => {
+      const factor = await run.step("rate", () => rate);
+      const priced = await run.map("price", [1, 2, 3, 4, 5], (item, n) =>
+        item.step("price", () => n * factor),
+      );
+      await run.step("publish", () => {
+        if (isBroken) throw new Error("the shop is closed");
+      });
+      return priced;
     });
-    return priced;
-  });
-  const host = testHost({ workflows: [prices], maps });
-  const runId = await host.start(prices);
-  expect((await host.get(runId)).status).toBe("failed");
-  [rate, isBroken] = [3, false];
-  if (cold) host.crash();
-  await host.redrive(runId, { from: "rate" });
-  expect(await host.result(runId)).toEqual([3, 6, 9, 12, 15]);
-});
+    const host = testHost({ workflows: [prices], ...(maps === undefined ? {} : { maps }) });
+    const runId = await host.start(prices);
+    expect((await host.get(runId)).status).toBe("failed");
+    [rate, isBroken] = [3, false];
+    if (isCold) host.crash();
+    await host.redrive(runId, { from: "rate" });
+    expect(await host.result(runId)).toEqual([3, 6, 9, 12, 15]);
+  },
+);
 
 it("a map has its items by mended code, though the old code cut it off in the entry that began it", async () => {
   const ports = memoryPorts();
