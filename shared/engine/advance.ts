@@ -191,13 +191,21 @@ async function runLeg(engine: Engine, run: Resident, wake: Wake): Promise<void> 
   if (end === "parked") engine.residents.keep(runId, run);
 }
 
-/** Does what a finished run still owes, then lets it leave the due index. */
+/** Closes a finished run that is not closed yet: once for all wakes that find it so at one time. */
 async function closeFinished(engine: Engine, run: Resident): Promise<void> {
   const { state, header } = run;
-  const { status, at, sequence } = state.finished!;
+  const { status, sequence } = state.finished!;
   // It may have ended so before, and been redriven since.
   const isShown = header.status === status && header.headerSequence >= sequence;
   if (header.dueAt === undefined && isShown) return;
+  const entry = `${state.runId} ${state.inc} ${state.sequence}`;
+  await engine.closings.join(entry, () => close(engine, run));
+}
+
+/** Does what a finished run still owes, then lets it leave the due index. */
+async function close(engine: Engine, run: Resident): Promise<void> {
+  const { state, header } = run;
+  const { status, at } = state.finished!;
   await performAll(engine, run);
   await announceEnd(engine, state);
   // What the effects took: no entry can tell.

@@ -19,6 +19,7 @@ import {
 import { type MapLimits, mapLimits } from "../core/maps.ts";
 import { Registry } from "../core/workflow.ts";
 import { bulkWorkflow } from "./bulk.ts";
+import { Joint } from "./joint.ts";
 import { LeaseEnds } from "./lease-ends.ts";
 import { Lines } from "./lines.ts";
 import type { Reader } from "./parts.ts";
@@ -72,6 +73,8 @@ export interface Engine extends Reader {
   residents: Residents;
   /** Runs that something was lately appended to from outside: the next append reads only the tail. */
   known: Residents;
+  /** Of finished runs that still owe effects. */
+  closings: Joint;
   /** For which this process has sent a wake. */
   leaseEnds: LeaseEnds;
   /** Of the writers from outside, by run. */
@@ -116,6 +119,7 @@ export function createEngine(
     log: options.log,
     residents: new Residents(options.residentRunsMax ?? RESIDENT_RUNS_MAX, RESIDENT_EVENTS_MAX),
     known: new Residents(KNOWN_RUNS_MAX, KNOWN_EVENTS_MAX),
+    closings: new Joint(),
     leaseEnds: new LeaseEnds(),
     lines: new Lines(),
     sites: new Sites(MAP_SITES_MAX),

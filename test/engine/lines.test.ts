@@ -83,28 +83,54 @@ describe("a line", () => {
   });
 });
 
-it("repeats the effects of a run that is over on one read for the wake, made fresh, and one for all of them", async () => {
+/** A map's run that is over, whose process died before anything of that was seen. */
+async function anEndedMap(): Promise<{ ports: MemoryPorts; wake: string }> {
   const ports = memoryPorts();
   const broken = aProcess(ports, [mapping], (method, runId) => {
     if (method === "project" && runId === "run") throw new Error("The header cannot be written.");
   });
   await start(broken, { workflow: "mapping", runId: "run" });
   await work(broken, ports);
-  expect(await ports.journal.header("run")).toMatchObject({ status: "pending" });
+  const { inc, status } = (await ports.journal.header("run"))!;
+  expect(status).toBe("pending");
+  return { ports, wake: JSON.stringify({ runId: "run", inc }) };
+}
 
+it("repeats the effects of a run that is over on one read for the wake, made fresh, and one for all of them", async () => {
+  const { ports, wake } = await anEndedMap();
   const asked: string[] = [];
   const slow = aProcess(ports, [mapping], (method, runId) => {
     if (runId === "run") asked.push(method);
     return ports.clock.sleep(CALL_MS);
   });
-  const { inc } = (await ports.journal.header("run"))!;
-  const closed = advance(slow, JSON.stringify({ runId: "run", inc }));
+  const closed = advance(slow, wake);
   closed.catch(() => {});
   await ports.clock.advance(600_000);
   await closed;
   const header = (await ports.journal.header("run"))!;
   expect([header.status, header.dueAt]).toEqual(["completed", undefined]);
   expect(asked).toEqual(["read", "tail", "read", "header", "tail", "project"]);
+});
+
+it("repeats them once for all the wakes that find them owed at one time, and again once that has failed", async () => {
+  const { ports, wake } = await anEndedMap();
+  let isBroken = true;
+  const done = { create: 0, project: 0 };
+  const engine = aProcess(ports, [mapping], async (method, runId) => {
+    await ports.clock.sleep(CALL_MS);
+    if (method === "create" || (method === "project" && runId === "run")) done[method]++;
+    if (method === "project" && isBroken) throw new Error("The header cannot be written.");
+  });
+  const threeWakes = async () => {
+    const ends = Promise.allSettled([1, 2, 3].map(() => advance(engine, wake)));
+    await ports.clock.advance(600_000);
+    return (await ends).map(({ status }) => status);
+  };
+  expect(await threeWakes()).toEqual(["rejected", "rejected", "rejected"]);
+  expect(done).toEqual({ create: 10, project: 1 });
+  isBroken = false;
+  expect(await threeWakes()).toEqual(["fulfilled", "fulfilled", "fulfilled"]);
+  expect(done).toEqual({ create: 20, project: 2 });
 });
 
 it("lets each writer contend from its turn on, however long those before it have taken", async () => {
