@@ -658,13 +658,16 @@ function cancelOperation(state: RunState, operation: Operation): void {
   settle(state, operation.id, operation.kind, "cancelled", {});
   // Nothing was reported by it: there is nothing to show.
   if (operation.kind === "turn") state.operations.delete(operation.id);
-  if (wasChild !== undefined)
-    addEffect(state, {
-      id: `cancel:${operation.id}:${state.redrives}`,
-      kind: "cancelChild",
-      childRunId: wasChild,
-      ...(operation.round === undefined ? {} : { round: operation.round }),
-    });
+  if (wasChild === undefined) return;
+  const start = state.effects.get(`start:${operation.id}`);
+  if (start !== undefined) state.effects.delete(start.id);
+  addEffect(state, {
+    id: `cancel:${operation.id}:${state.redrives}`,
+    kind: "cancelChild",
+    childRunId: wasChild,
+    ...(operation.round === undefined ? {} : { round: operation.round }),
+    ...(start?.kind === "startChild" ? { unstarted: start.command } : {}),
+  });
 }
 
 /** What ended an attempt without its work having said so: it may have been done. */

@@ -125,10 +125,11 @@ export interface Signal {
   buffered: boolean;
 }
 
-/** What must leave the run after its entry is stored; each may be sent twice (J5, J10). */
+/** What must leave the run after its entry is stored; each may be sent twice (J5, J10). The cancel of a child that may not
+ * have been started holds what starts it, to have it there as one that is cancelled. */
 export type Effect =
   | { id: string; kind: "startChild"; command: ChildStarted }
-  | { id: string; kind: "cancelChild"; childRunId: string; round?: number }
+  | { id: string; kind: "cancelChild"; childRunId: string; round?: number; unstarted?: ChildStarted }
   | { id: string; kind: "startNode"; operation: string }
   | { id: string; kind: "undoNode"; operation: string }
   | { id: string; kind: "steerNode"; childRunId: string; order: number; paused: boolean }

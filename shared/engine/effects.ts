@@ -40,7 +40,7 @@ const EFFECTS_AT_ONCE = 10;
 export async function perform(engine: Engine, state: RunState, effect: Effect): Promise<void> {
   switch (effect.kind) {
     case "startChild":
-      return startChild(engine, state, effect.command);
+      return void (await startChild(engine, state, effect.command));
     case "startNode":
       return startNode(engine, state, effect.operation);
     case "undoNode":
@@ -49,11 +49,7 @@ export async function perform(engine: Engine, state: RunState, effect: Effect): 
       return steerNode(engine, state, effect);
     case "cancelChild":
       if (effect.round !== undefined) return cancelNode(engine, state, effect);
-      return cancelChain(engine, effect.childRunId, {
-        reason: "its parent no longer needs it",
-        by: state.runId,
-        requestId: digest("cancel", state.inc, effect.id),
-      });
+      return cancelChild(engine, state, effect);
     case "tellParent":
       return tellParent(engine, state, effect);
     case "startSuccessor":
@@ -61,7 +57,13 @@ export async function perform(engine: Engine, state: RunState, effect: Effect): 
   }
 }
 
-async function startChild(engine: Engine, state: RunState, command: ChildStarted): Promise<void> {
+/** Starts a child. With `cancel` it is there, and its code never begins. Answers whether it is this that has started it. */
+async function startChild(
+  engine: Engine,
+  state: RunState,
+  command: ChildStarted,
+  cancel?: { reason: string; by: string },
+): Promise<boolean> {
   const { operation } = command;
   const parent = command.detached ? undefined : { runId: state.runId, operation };
   const request = {
@@ -71,10 +73,11 @@ async function startChild(engine: Engine, state: RunState, command: ChildStarted
     parent,
     owner: state.created.owner,
     dryRun: state.created.dryRun,
+    ...(cancel === undefined ? {} : { cancel }),
   };
   try {
     const input = await readPayload(engine, command.input);
-    await start(engine, input === undefined ? request : { ...request, input });
+    return (await start(engine, input === undefined ? request : { ...request, input })).created;
   } catch (error) {
     if (
       !(error instanceof StepfoldError) ||
@@ -88,7 +91,21 @@ async function startChild(engine: Engine, state: RunState, command: ChildStarted
       status: "failed",
       error: { code: error.code, name: error.name, message: error.message },
     });
+    return false;
   }
+}
+
+/** Whoever is still about to start it finds it there, cancelled: only then has it ended for certain (R5). */
+async function cancelChild(
+  engine: Engine,
+  state: RunState,
+  { id, childRunId, unstarted }: Effect & { kind: "cancelChild" },
+): Promise<void> {
+  const who = { reason: "its parent no longer needs it", by: state.runId };
+  const isThere =
+    unstarted === undefined || (await engine.journal.header(childRunId, { consistent: true })) !== undefined;
+  if (!isThere && (await startChild(engine, state, unstarted, who))) return;
+  await cancelChain(engine, childRunId, { ...who, requestId: digest("cancel", state.inc, id) });
 }
 
 /** Cancels what a run has come to. Each run of the chain takes the request once: one that was redriven since goes on. */

@@ -50,6 +50,8 @@ export interface StartRequest {
   signal?: { name: string; payload?: Json; signalId?: string };
   /** A run of a map's tree. */
   node?: MapNode;
+  /** It is to end as soon as it begins. */
+  cancel?: RunCreated["cancel"];
 }
 
 /** Starts a run, or answers the one that the same request has started. `definition` is one of the engine's own. */
@@ -63,7 +65,13 @@ export async function start(
   const input = await checkedInput(definition, request.input);
   const runId = runIdOf(engine, request);
   const requestHash = sha256(
-    canonicalJson({ ...request, signal: undefined, idempotencyKey: undefined, input } as unknown as Json),
+    canonicalJson({
+      ...request,
+      signal: undefined,
+      idempotencyKey: undefined,
+      cancel: undefined,
+      input,
+    } as unknown as Json),
   );
   const started = await create(engine, runId, requestHash, definition, { ...request, input });
   if (request.signal !== undefined)
@@ -140,6 +148,7 @@ export async function create(
     requestHash,
     nonce,
     ...(request.driver === "mirrored" ? { status: "running" as const } : {}),
+    ...(created.cancel === undefined ? {} : { cancelRequested: true }),
     dueAt: dueAtFirst(engine, created, now, expiresAt),
     expiresAt,
   });
@@ -188,7 +197,7 @@ export async function startSuccessor(
   const signals: SignalReceived[] = [];
   for (const id of state.buffered) signals.push(await carried(engine, key, state.signals.get(id)!));
   const input = await readPayload(engine, continued.input);
-  const request: StartRequest = { workflow: created.workflow, runId: key.runId };
+  const request: StartRequest = { workflow: created.workflow, runId: key.runId, cancel: undelivered(state) };
   for (const name of [
     "owner",
     "tags",
@@ -207,12 +216,10 @@ export async function startSuccessor(
     input === undefined ? request : { ...request, input },
     now,
   );
-  const cancel = undelivered(state);
   Object.assign(event, {
     continuedFrom: state.runId,
     firstRunId: created.firstRunId ?? state.runId,
     ...(signals.length > 0 ? { signals } : {}),
-    ...(cancel === undefined ? {} : { cancel }),
   });
   const wake = createdWake({ ...key, created: event }, now);
   await sendWake(engine, wake);
@@ -222,7 +229,7 @@ export async function startSuccessor(
     createdAt: now,
     requestHash: sha256(canonicalJson(["continued", state.runId])),
     nonce: engine.clock.id(),
-    ...(cancel === undefined ? {} : { cancelRequested: true }),
+    ...(event.cancel === undefined ? {} : { cancelRequested: true }),
     dueAt: now + engine.settings.sweepAfterMs,
     expiresAt: expiryFrom(now, retentionOf(definition)),
   });
@@ -308,6 +315,7 @@ async function eventOf(
     externalParentId: request.externalParentId,
     parent: request.parent,
     node: request.node,
+    cancel: request.cancel,
     definitionHash: definition.definitionHash,
   };
   for (const name of Object.keys(event) as (keyof RunCreated)[])

@@ -120,11 +120,15 @@ describe("what a run owes", () => {
 
   it("its children, started and cancelled, until that is noted", () => {
     expect([...a.stateOf(child).effects.keys()]).toEqual(["start:1"]);
-    expect([...a.stateOf(child, a.settled("OperationCancelled", "1")).effects.keys()]).toEqual([
-      "start:1",
-      "cancel:1:0",
-    ]);
     expect(a.stateOf(child, a.effectsDone("start:1")).effects.size).toBe(0);
+    const cutOff = a.settled("OperationCancelled", "1");
+    const cancel = { id: "cancel:1:0", kind: "cancelChild", childRunId: "child-1" };
+    expect([...a.stateOf(child, [a.effectsDone("start:1"), cutOff]).effects.values()]).toEqual([cancel]);
+  });
+
+  it("in one, a child that was cut off before its start was noted: it may not be there", () => {
+    const effects = [...a.stateOf(child, a.settled("OperationCancelled", "1")).effects.values()];
+    expect(effects).toMatchObject([{ id: "cancel:1:0", unstarted: { childRunId: "child-1" } }]);
   });
 
   it("the cancel of a child that was cut off, also after a redrive; but of none that is asked for again", () => {

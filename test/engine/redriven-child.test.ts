@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { memoryPorts } from "../../shared/adapters/memory/index.ts";
 import { workflow } from "../../shared/core/workflow.ts";
 import { advance } from "../../shared/engine/advance.ts";
-import { redrive, start } from "../../shared/engine/control.ts";
+import { redrive, requestCancel, start } from "../../shared/engine/control.ts";
 import { loadRun } from "../../shared/engine/load.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
 import type { JournalStore } from "../../shared/ports/journal.ts";
@@ -181,4 +181,51 @@ test("a redrive leaves no child behind whose cancel was still owed", async () =>
   await work(engineOf("third"));
   expect(await childId()).not.toBe(cut);
   expect((await loadRun(ports, cut))?.state.finished?.status).toBe("cancelled");
+});
+
+test("a child that a redrive has cut is there as one that is cancelled, for whoever starts it late", async () => {
+  const ports = memoryPorts();
+  const begun: string[] = [];
+  const work = workflow("work", (run) => run.step("begin", () => void begun.push(run.runId)));
+  const parent = workflow("parent", (run) => run.child("work", work));
+  const engineOf = (owner: string, create: JournalStore["create"] = (run) => ports.journal.create(run)) => {
+    const { journal } = ports;
+    const get = (_: unknown, name: keyof JournalStore) =>
+      name === "create" ? create : journal[name].bind(journal);
+    return createEngine(
+      { ...ports, journal: new Proxy(journal, { get: get as ProxyHandler<typeof journal>["get"] }) },
+      { workflows: [work, parent], log: silent, settings: { owner, codeHash: "c" } },
+    );
+  };
+  const take = async (engine: Engine) => {
+    for (const { body, receipt } of await ports.queue.receive("work", { max: 10, waitMs: 0 })) {
+      const handled = advance(engine, body).catch(() => {});
+      await ports.clock.advance(10_000);
+      await handled;
+      await ports.queue.acknowledge("work", [receipt]);
+    }
+  };
+  const childOf = async (runId: string) =>
+    (await loadRun(ports, runId))!.state.operations.get("1")!.childRunId!;
+  const api = engineOf("api");
+  await start(api, { workflow: "parent", runId: "run" });
+  const thaw = Promise.withResolvers<void>();
+  const stands = engineOf("stands still", (run) => thaw.promise.then(() => ports.journal.create(run)));
+  const [letter] = await ports.queue.receive("work", { max: 1, waitMs: 0 });
+  const late = advance(stands, letter!.body);
+  const phase = async () => (await loadRun(ports, "run"))!.state.phase;
+  await expect.poll(phase, { timeout: 30_000 }).toBe("parked");
+  const cut = await childOf("run");
+  await requestCancel(api, "run");
+  // It ends the run, and dies before it has come to the child.
+  await take(engineOf("dies", () => Promise.reject(new Error("gone"))));
+  await redrive(api, "run");
+  const next = engineOf("next");
+  for (let times = 0; times < 5; times++) await take(next);
+  thaw.resolve();
+  await late;
+  for (let times = 0; times < 5; times++) await take(next);
+  expect((await loadRun(ports, "run"))!.state.finished?.status).toBe("completed");
+  expect((await loadRun(ports, cut))!.state.finished?.status).toBe("cancelled");
+  expect(begun).toEqual([await childOf("run")]);
 });

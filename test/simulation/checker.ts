@@ -4,7 +4,13 @@
  */
 
 import { isDriven } from "../../shared/core/driven.ts";
-import type { CancelRequested, ChildFinished, Entry, RunEvent } from "../../shared/core/events.ts";
+import type {
+  CancelRequested,
+  ChildFinished,
+  Entry,
+  RunCreated,
+  RunEvent,
+} from "../../shared/core/events.ts";
 import { applyEntry, fold } from "../../shared/core/fold.ts";
 import type { Json } from "../../shared/core/json.ts";
 import { CLOCK_SKEW_MS, ITEM_BYTES_MAX, RETENTION_MS } from "../../shared/core/limits.ts";
@@ -161,12 +167,19 @@ export class Checker {
 
   /** A successor is to be cancelled if the run before it was, and its code was not told: a redrive takes that back. */
   #handedOn({ key, state: { created } }: Watched): void {
-    const before = this.runs.get(created.continuedFrom ?? "")?.state.cancel;
+    if (created.continuedFrom === undefined) return this.#cutOffBefore(key.runId, created);
+    const before = this.runs.get(created.continuedFrom)?.state.cancel;
     const isLeft = before !== undefined && !before.delivered;
     if (isLeft && created.cancel === undefined)
       this.violate("R5", key.runId, `It is not to be cancelled, as ${created.continuedFrom} was`);
     if (!isLeft && created.cancel !== undefined)
       this.violate("R5", key.runId, "It is to be cancelled, and nobody asked the run before it for that");
+  }
+
+  /** A child is to be cancelled from its start if its parent has cut it off. */
+  #cutOffBefore(runId: string, { cancel }: RunCreated): void {
+    if (cancel !== undefined && !this.#cutOffBy(cancel.by ?? "").has(runId))
+      this.violate("J5", runId, "It is to be cancelled, and no stored entry of a parent says so");
   }
 
   /** A wake has been sent, whether or not it was lost since. */

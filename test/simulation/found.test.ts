@@ -429,6 +429,20 @@ describe("found", () => {
     expect(complaints(await new World(options).run())).toEqual([]);
   });
 
+  it("a child that its run no longer needed, started late by a process that had stood still, went on", async () => {
+    const root: Node = { do: "child", part: { do: "step", ms: 3_000 } };
+    const programs: Program[] = [{ root, links: 0, gapsMs: [0], cancelMs: 1_000, redrive: { afterMs: 0 } }];
+    const play = { seed: 1, isLossy: true, play: ["generated"], programs, profile: calm };
+    for (const call of [8, 9, 10])
+      for (let next = call + 1; next <= call + 15; next++) {
+        const plan: PlannedFault[] = [
+          { call, fault: { kind: "freezeBefore", ms: 1_200_000 } },
+          { call: next, fault: { kind: "crashBefore" } },
+        ];
+        expect(complaints(await new World({ ...play, plan }).run())).toEqual([]);
+      }
+  });
+
   it("a claim kept what it had decided before its former owner's late entry", async () => {
     const profile = { visibilityMs: 150_000 };
     const { calls } = await history("plain", profile);
