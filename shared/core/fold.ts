@@ -265,6 +265,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       return remember(state, event, now);
     case "RunRedriven":
       state.steered = state.sequence;
+      if (state.finished === undefined) cutStalled(state, event);
       return redrive(state, event, now);
 
     case "LegStarted":
@@ -683,6 +684,13 @@ function doubtAfter(state: RunState, step: Operation, error: RunError): void {
 function cancelOpen(state: RunState): void {
   for (const operation of [...state.open.values()])
     if (isCutOff(operation)) cancelOperation(state, operation);
+}
+
+/** A stalled run that is redriven from an operation gives up what is under way, as it would at its end. */
+function cutStalled(state: RunState, { type }: RunEvent): void {
+  if (state.stalled === undefined) throw illegal(state, type, "which is neither finished nor stalled");
+  for (const operation of [...state.open.values()]) cancelOperation(state, operation);
+  state.inDoubt.clear();
 }
 
 function consume(state: RunState, signalId: string, type: string) {

@@ -28,7 +28,8 @@ export const legality: Record<EventType, readonly Phase[]> = {
   CallbackBeaten: legs,
   PauseRequested: outside,
   ResumeRequested: outside,
-  RunRedriven: ["finished"],
+  // Of a parked run only where it is stalled.
+  RunRedriven: ["parked", "finished"],
   UndoRequested: ["finished"],
   // leg
   LegStarted: legs,

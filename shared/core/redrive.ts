@@ -1,5 +1,5 @@
 /**
- * Redrive: a finished run goes on from an earlier point of its history.
+ * Redrive: a finished run goes on from an earlier point of its history; so may one that is stalled.
  *
  * The history is cut before a happening. What was asked for after the cut is forgotten, and asked for again by the
  * code; what was asked for before it and settled after it is open again. Steps that had completed after the cut
@@ -162,8 +162,8 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   state.requests.add(event.requestId);
   state.history.push({ event, now });
   state.phase = "parked";
+  state.cancel = state.finished === undefined ? untold(state) : undefined;
   state.finished = undefined;
-  state.cancel = undefined;
   state.stalled = undefined;
   state.deadlineReached = false;
   state.overgrown = false;
@@ -172,6 +172,12 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   const moved =
     node === undefined || event.sequence === undefined ? {} : { node: { ...node, sequence: event.sequence } };
   state.created = { ...state.created, ...moved, deadline: undefined };
+}
+
+/** A request to cancel that a stalled run's code is to be told, now or again. */
+function untold({ cancel, history }: RunState): RunState["cancel"] {
+  const isTold = history.some(({ event }) => event.type === "CancelDelivered");
+  return cancel === undefined || isTold ? undefined : { ...cancel, delivered: false };
 }
 
 /** Patches from outside that the code was told of after the cut, it is told of again. */

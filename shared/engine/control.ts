@@ -144,7 +144,8 @@ function controlled(
 const requestWake = ({ finished }: RunState, requestId: string): string | undefined =>
   finished === undefined ? `request:${requestId}` : undefined;
 
-/** Lets a failed, cancelled or timed-out run go on from `from`, or from where it failed. A stalled run is tried again. */
+/** Lets a failed, cancelled or timed-out run go on from `from`, or from where it failed. A stalled run is tried again,
+ * or gives up what is under way and goes on from `from`. */
 export async function redrive(
   engine: Engine,
   runId: string,
@@ -154,7 +155,7 @@ export async function redrive(
   const run = await current(engine, runId);
   if (run === undefined) throw runNotFound(runId);
   engine.known.keep(runId, run);
-  if (run.state.stalled !== undefined && run.state.finished === undefined) {
+  if (isStalled(run.state) && from === undefined) {
     refuseOtherDefinition(engine, run.state);
     refuseStale(run.state, ifMatch);
     await sendWake(engine, wakeOf(run.header, { retryStalled: true }));
@@ -163,13 +164,16 @@ export async function redrive(
   return appendOutside(engine, runId, (present) => {
     if (isRepeated(runId, present.requests, requestId))
       return { events: [], wake: present.finished === undefined ? `redrive:${requestId}` : undefined };
-    refuseNotRedrivable(present);
+    if (!isStalled(present) || from === undefined) refuseNotRedrivable(present);
     refuseOtherDefinition(engine, present);
     refuseStale(present, ifMatch);
     const events: OutsideEvent[] = [{ type: "RunRedriven", requestId, from, ...redrivePoint(present, from) }];
     return { events, wake: `redrive:${requestId}`, changesStatus: true };
   });
 }
+
+const isStalled = ({ stalled, finished }: RunState): boolean =>
+  stalled !== undefined && finished === undefined;
 
 function refuseNotRedrivable(state: RunState): void {
   if (isDriven(state.created))

@@ -194,6 +194,7 @@ async function show(engine: Engine, { header, state }: Resident): Promise<void> 
     updatedAt: state.at,
     finishedAt: null,
     cancelRequested: state.cancel !== undefined,
+    stalled: state.stalled !== undefined,
     wakeAt: wakeAtOf(state) ?? null,
     dueAt: engine.clock.now() + engine.settings.sweepAfterMs,
   });

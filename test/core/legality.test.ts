@@ -20,7 +20,8 @@ const table: Record<EventType, string> = {
   CallbackBeaten: "xxx..",
   PauseRequested: "xxxx.",
   ResumeRequested: "xxxx.",
-  RunRedriven: "....x",
+  // Parked: where it is stalled.
+  RunRedriven: "..x.x",
   UndoRequested: "....x",
   LegStarted: "xxx..",
   LegParked: ".x...",
@@ -192,6 +193,8 @@ const inPhase: Record<Phase, () => RunState> = {
   finished: () => a.stateOf(...begun, a.runFailed()),
 };
 
+const stalled = () => a.stateOf(...begun, [a.runStalled(), a.legParked()]);
+
 describe("legality", () => {
   it("is the table as it was meant", () => {
     const found = Object.fromEntries(
@@ -204,13 +207,21 @@ describe("legality", () => {
     expect(legality.RunCreated).toEqual(["absent"]);
   });
 
+  it("lets no run be redriven that is neither finished nor stalled", () => {
+    const state = inPhase.parked();
+    openEntry(state, { sequence: state.sequence + 1, at: state.at });
+    expect(() => applyEvent(state, a.runRedriven(1), state.at)).toThrow(
+      expect.objectContaining({ code: "IllegalEvent" }),
+    );
+  });
+
   it("has a sample of every event", () => {
     expect(events.map(({ type }) => type).sort()).toEqual(Object.keys(table).sort());
   });
 
   it.each(events.map((event) => [event.type, event] as const))("the fold goes by it: %s", (type, event) => {
     for (const [column, phase] of PHASES.entries()) {
-      const state = inPhase[phase]();
+      const state = type === "RunRedriven" && phase === "parked" ? stalled() : inPhase[phase]();
       openEntry(state, { sequence: state.sequence + 1, at: state.at });
       const apply = () => applyEvent(state, event, state.at);
       if (table[type][column] === "x") expect(apply, `in ${phase}`).not.toThrow();
