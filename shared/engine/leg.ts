@@ -210,12 +210,7 @@ export class Leg {
     letGo(this.#run, this.#run.state.operations.values());
     execution.live = true;
     execution.onIssued = () => this.#stir();
-    for (const { id, kept } of this.#run.state.open.values()) {
-      const step = this.#run.state.kept.get(id);
-      if (kept) this.#kept.push({ type: "ItemKept", operation: id });
-      else if (step !== undefined)
-        this.#kept.push({ type: "StepCompleted", operation: id, output: step.output });
-    }
+    for (const operation of this.#run.state.open.values()) this.#keep(operation);
   }
 
   async #claim(cause: string | undefined, stalled: RunError | undefined): Promise<void> {
@@ -356,24 +351,19 @@ export class Leg {
       if ((this.#draft?.bytes ?? 0) > ENTRY_BYTES_MAX) return true;
       this.#execution.take();
       const stored = await this.#storable(command);
-      this.#keep(stored);
       this.#open().push(stored, bytesOf(stored));
+      if ("operation" in stored && BEGUN.has(stored.type))
+        this.#keep(this.#run.state.open.get(stored.operation)!);
       if (this.#run.state.finished !== undefined) return true;
     }
     return false;
   }
 
   /** What is asked for again after a redrive may have its result already. */
-  #keep(command: Command): void {
-    if (command.type !== "StepStarted" && command.type !== "ItemStarted") return;
-    const kept = this.#run.state.kept.get(command.operation);
-    if (command.type === "ItemStarted") {
-      if (kept?.kind === "item" && kept.name === command.name)
-        this.#kept.push({ type: "ItemKept", operation: command.operation });
-      return;
-    }
-    if (kept?.kind === "step" && kept.name === command.name)
-      this.#kept.push({ type: "StepCompleted", operation: command.operation, output: kept.output });
+  #keep({ id: operation, kept }: Operation): void {
+    const step = this.#run.state.kept.get(operation);
+    if (kept) this.#kept.push({ type: "ItemKept", operation });
+    else if (step !== undefined) this.#kept.push({ type: "StepCompleted", operation, output: step.output });
   }
 
   async #storableChild(command: ChildStarted): Promise<ChildStarted> {
@@ -744,6 +734,9 @@ const BEGINS = new Set<RunEvent["type"]>([
   "CallbackCreated",
   "CompensationStarted",
 ]);
+
+/** Commands that begin what may have its result from before a redrive. */
+const BEGUN = new Set<RunEvent["type"]>(["StepStarted", "ItemStarted"]);
 
 /** A run that is cancelled, or past its deadline, before its code was ever called, ends without calling it. */
 function endsUnstarted(run: Resident): boolean {
