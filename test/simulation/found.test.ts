@@ -443,6 +443,24 @@ describe("found", () => {
       }
   });
 
+  it("of two sleeps the longer won, where only the shorter began anew at a redrive", async () => {
+    const sleeps = [1_800_000, 840_000].map((ms): Node => ({ do: "sleep", ms }));
+    const root: Node = { do: "race", parts: sleeps };
+    for (let from = 0; from < 3; from++) {
+      const redrive = { afterMs: 1_200_000, from };
+      const programs: Program[] = [{ root, links: 0, gapsMs: [0], timeoutMs: 60_000, redrive }];
+      const options = { seed: 1, isLossy: false, play: ["generated"], programs, profile: calm, plan: [] };
+      expect(complaints(await new World(options).run()), `from ${from}`).toEqual([]);
+    }
+  });
+
+  it("a gate had its answer after its time, and was open again by a redrive", async () => {
+    const root: Node = { do: "gate", approved: false, answerMs: 600_000, timeoutMs: 120_000 };
+    const programs: Program[] = [{ root, links: 0, gapsMs: [0], redrive: { afterMs: 270_000 } }];
+    const options = { seed: 1, isLossy: false, play: ["generated"], programs, profile: calm, plan: [] };
+    expect(complaints(await new World(options).run())).toEqual([]);
+  });
+
   it("a claim kept what it had decided before its former owner's late entry", async () => {
     const profile = { visibilityMs: 150_000 };
     const { calls } = await history("plain", profile);

@@ -67,6 +67,7 @@ export class Judge {
       repeats: this.#disturbance.repeats + (run.isRedriven ? 60 : 0),
       isCrashed: this.#disturbance.repeats > 0,
       isRedriven: run.isRedriven,
+      isRedrivenFrom: run.isRedriven && played?.program.redrive?.from !== undefined,
       lateMs: isSteered ? undefined : this.#disturbance.lateMs,
       skewMs: this.#disturbance.skewMs,
       blindMs: this.#disturbance.blindMs,

@@ -34,6 +34,8 @@ export interface Seen {
   isCrashed: boolean;
   /** It was finished before, and has gone on: what was seen of it then says nothing of now. */
   isRedriven: boolean;
+  /** By a redrive from an operation that was named: sleeps from before that end when they were to, others begin anew. */
+  isRedrivenFrom: boolean;
   /** Nothing was disturbed: how much later than due anything may happen. */
   lateMs: number | undefined;
   /** How much two clocks may differ. */
@@ -190,8 +192,9 @@ export class Reference {
       : undefined;
   }
 
-  /** An answer may have come in time. */
+  /** An answer may have come in time. That to a gate may find it open again, by a redrive. */
   #inTime(node: Node & { timeoutMs?: number }, at: string): string | undefined {
+    if (node.do === "gate" && this.#seen.isRedriven) return undefined;
     const neededMs = neededOf(node);
     if (node.timeoutMs === undefined || neededMs === undefined || neededMs <= node.timeoutMs + 1)
       return undefined;
@@ -381,7 +384,12 @@ export class Reference {
     if (report === undefined) return this.#oneOf(parts, at, WELL);
     const { first, report: inner } = report as { first: number; report: Report };
     const lengths = parts.map((part) => (part.do === "sleep" ? part.ms : undefined));
-    if (lengths.every((ms) => ms !== undefined) && lengths[first]! > Math.min(...lengths))
+    const haveBegunTogether = !this.#seen.isRedrivenFrom;
+    if (
+      haveBegunTogether &&
+      lengths.every((ms) => ms !== undefined) &&
+      lengths[first]! > Math.min(...lengths)
+    )
       return `${at}: a longer sleep has won: ${JSON.stringify(report)}`;
     return this.#check(parts[first]!, `${at}.${first}`, { well: inner }) ?? this.#cutAll(parts, at, first);
   }
