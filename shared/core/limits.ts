@@ -8,6 +8,10 @@ export const ITEM_BYTES_MAX = 400 * 1024;
 export const INLINE_PAYLOAD_BYTES_MAX = 32 * 1024;
 /** One entry's events as JSON, before compression. Above it, events are spread over several entries. */
 export const ENTRY_BYTES_MAX = 256 * 1024;
+/** The payloads of signals that one run hands on to the next, in its first entry: what is above it goes into blobs, but
+ * for what is hardly larger than the name of one. */
+export const CARRIED_BYTES_MAX = 128 * 1024;
+export const BLOB_WORTH_BYTES = 512;
 /** Event 0 up to this size is kept in the header; a larger one's input goes into an entry of its own. */
 export const HEADER_EVENT_BYTES_MAX = 600;
 /** What a register holds: an item with room for its keys. */

@@ -124,7 +124,11 @@ export const isInline = (text: string): boolean =>
 
 /** The payload to journal for a value: inline, or stored as a blob first. `text` is its JSON. */
 export async function payloadOf(ports: Ports, key: RunKey, value: Json, text: string): Promise<Payload> {
-  if (isInline(text)) return { v: value };
+  return isInline(text) ? { v: value } : blobOf(ports, key, text);
+}
+
+/** Stores a value's JSON as a blob. */
+export async function blobOf(ports: Ports, key: RunKey, text: string): Promise<Payload> {
   const bytes = Buffer.from(text);
   const hash = sha256(bytes);
   const blob = `${blobPrefix(key)}${hash}`;

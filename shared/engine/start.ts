@@ -12,14 +12,14 @@ import type { MapNode, RunContinued, RunCreated, SignalReceived } from "../core/
 import { fold } from "../core/fold.ts";
 import { checkName, isRunId, runIdOfKey, sha256 } from "../core/ids.ts";
 import { canonicalJson, type Json, type JsonObject, toJson } from "../core/json.ts";
-import { RETENTION_MS } from "../core/limits.ts";
+import { BLOB_WORTH_BYTES, CARRIED_BYTES_MAX, RETENTION_MS } from "../core/limits.ts";
 import { validate } from "../core/schema.ts";
-import type { RunState, Signal } from "../core/state.ts";
+import type { RunState } from "../core/state.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
 import type { RunKey } from "../ports/journal.ts";
 import { sendSignal } from "./control.ts";
 import { dueAtFirst } from "./drivers/header.ts";
-import { loadRun, ownPayload, payloadOf, readPayload } from "./load.ts";
+import { blobOf, loadRun, ownPayload, payloadOf, readPayload } from "./load.ts";
 import { expiryFrom } from "./outside.ts";
 import type { Engine } from "./settings.ts";
 import { createdWake, sendWake, type Wake, wakeIfLate, wakeOf } from "./wake.ts";
@@ -194,8 +194,7 @@ export async function startSuccessor(
     );
   const now = engine.clock.now();
   const key = { runId: continued.nextRunId, inc: engine.clock.id() };
-  const signals: SignalReceived[] = [];
-  for (const id of state.buffered) signals.push(await carried(engine, key, state.signals.get(id)!));
+  const signals = await carried(engine, key, state);
   const input = await readPayload(engine, continued.input);
   const request: StartRequest = { workflow: created.workflow, runId: key.runId, cancel: undelivered(state) };
   for (const name of [
@@ -245,13 +244,23 @@ function undelivered({ cancel }: RunState): RunCreated["cancel"] {
   return { ...(reason === undefined ? {} : { reason }), ...(by === undefined ? {} : { by }) };
 }
 
-async function carried(
-  engine: Engine,
-  key: RunKey,
-  { signalId, name, payload }: Signal,
-): Promise<SignalReceived> {
-  const own = payload === undefined ? {} : { payload: await ownPayload(engine, key, payload) };
-  return { type: "SignalReceived", signalId, name, ...own };
+/** The signals that a run has not taken, as its successor's own. What is too much for one entry goes into blobs. */
+async function carried(engine: Engine, key: RunKey, state: RunState): Promise<SignalReceived[]> {
+  const signals: SignalReceived[] = [];
+  let inlineBytes = 0;
+  for (const id of state.buffered) {
+    const { signalId, name, payload } = state.signals.get(id)!;
+    const signal: SignalReceived = { type: "SignalReceived", signalId, name };
+    signals.push(signal);
+    if (payload === undefined) continue;
+    signal.payload = await ownPayload(engine, key, payload);
+    if ("b" in signal.payload) continue;
+    const text = JSON.stringify(signal.payload.v);
+    const bytes = Buffer.byteLength(text);
+    if (bytes < BLOB_WORTH_BYTES || inlineBytes + bytes <= CARRIED_BYTES_MAX) inlineBytes += bytes;
+    else signal.payload = await blobOf(engine, key, text);
+  }
+  return signals;
 }
 
 const retentionOf = ({ options: { retention } }: Definition): number =>

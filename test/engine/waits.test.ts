@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { workflow } from "../../shared/core/workflow.ts";
 import { testHost } from "../../shared/testing/index.ts";
+import { noise } from "../support/builders.ts";
 
 const noted = <T>(log: string[], line: string, value: T): T => {
   log.push(line);
@@ -314,6 +315,22 @@ describe("the rest", () => {
     const childRunId = (await host.operations(id))[0]!.childRunId!;
     for (const item of ["a", "b", "c"]) await host.signal(childRunId, "item", item);
     expect(await host.result(id)).toEqual(["a", "b", "c"]);
+  });
+
+  it("continueAsNew carries more signals than one entry holds", async () => {
+    const loop = workflow("loop", async (run, left: number): Promise<number[]> => {
+      await run.waitForSignal("go");
+      if (left > 0) return run.continueAsNew(left - 1);
+      const got: number[] = [];
+      while (got.length < 300) got.push((await run.waitForSignal<{ n: number }>("item")).n);
+      return got;
+    });
+    const host = hostOf(loop);
+    const id = await host.start(loop, 1);
+    const sent = Array.from({ length: 300 }, (_, n) => n);
+    for (const n of sent) await host.signal(id, "item", { n, text: noise(2_000, n + 1) });
+    for (let link = 0; link < 2; link++) await host.signal(id, "go", null);
+    expect(await host.result(id)).toEqual(sent);
   });
 
   it("an atMostOnce step that a crash interrupts fails with StepInterrupted", async () => {

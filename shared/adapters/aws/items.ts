@@ -179,7 +179,8 @@ export function encodeNewRun(run: NewRun): { header: Item; entryZero?: Item } {
   const whole = headerItem(run, run.created);
   const room = WRITE_UNIT_BYTES - HEADER_GROWTH_BYTES;
   if (bytesOf(whole) <= room) return { header: whole };
-  const { input: _input, definition: _definition, state: _state, cancel: _cancel, ...small } = run.created;
+  const { input: _input, definition: _definition, state: _state, ...rest } = run.created;
+  const { signals: _signals, cancel: _cancel, ...small } = rest;
   const header = { ...headerItem(run, small), [ATTRIBUTE.entryZeroApart]: { BOOL: true } };
   // Where even the small header is over a unit (many tags), one item of n units is cheaper than two.
   if (writeUnitsOf(bytesOf(whole)) <= writeUnitsOf(bytesOf(header))) return { header: whole };

@@ -51,8 +51,9 @@ export function newHeader(run: NewRun): MadeHeader {
 }
 
 function withoutPayloads(created: RunCreated): RunCreated {
-  const { input: _input, state: _state, definition: _definition, cancel: _cancel, ...rest } = created;
-  return rest;
+  const { input: _input, state: _state, definition: _definition, signals: _signals, ...rest } = created;
+  const { cancel: _cancel, ...small } = rest;
+  return small;
 }
 
 export function projected(header: Header, projection: Projection): Header {
