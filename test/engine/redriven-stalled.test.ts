@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import type { RunContext } from "../../shared/core/context.ts";
 import { workflow } from "../../shared/core/workflow.ts";
-import { testHost } from "../../shared/testing/index.ts";
+import { everyCrash, testHost } from "../../shared/testing/index.ts";
 
 const nap = workflow("nap", (run) => run.sleep("nap", "1 day"));
 const waits: Record<string, (run: RunContext) => Promise<unknown>> = {
@@ -11,6 +11,11 @@ const waits: Record<string, (run: RunContext) => Promise<unknown>> = {
   gate: (run) => run.gate("wait", { timeout: "1h" }),
   child: (run) => run.child("wait", nap),
   map: (run) => run.map("wait", [1, 2], (item) => item.sleep("nap", "1h"), { batch: 1 }),
+  both: (run) =>
+    run.all("wait", {
+      one: (branch) => branch.child("nap", nap),
+      other: (branch) => branch.sleep("nap", "1h"),
+    }),
   branches: (run) => run.all("wait", { one: (branch) => branch.sleep("nap", "1h") }),
 };
 
@@ -85,6 +90,35 @@ it("goes on from what was before the failure that it cleaned up after", async ()
   await host.redrive(runId, { from: "clean" });
   expect(await host.result(runId)).toBe("TEXT");
 });
+
+it.each(["sleep", "gate", "both"])(
+  "comes to the same whenever a process dies, in the place of a %s",
+  async (what) => {
+    const asks = (wait: (run: RunContext) => Promise<unknown>) =>
+      workflow("works", async (run) => {
+        const first = await run.step("first", () => "first", { compensate() {} });
+        await wait(run);
+        await run.waitForSignal("go");
+        return run.step("last", () => [first, "last"]);
+      });
+    const otherwise = asks((run) => run.step("otherwise", () => {}));
+    const { crashes } = await everyCrash({ workflows: [asks(waits[what]!), nap] }, async (host) => {
+      const runId = await host.start("works", undefined, { runId: "works" });
+      await host.skip("10m");
+      host.deploy([otherwise, nap]);
+      host.evict(runId);
+      await host.signal(runId, "go");
+      await host.skip("2h");
+      const { stalled } = await host.get(runId);
+      await host.redrive(runId, { from: "wait" });
+      await host.skip("10m");
+      const children = (await host.operations(runId)).filter(({ kind }) => kind === "child");
+      return { stalled: stalled?.code, result: await host.result(runId), children: children.length };
+    });
+    expect(crashes).toBeGreaterThan(20);
+  },
+  60_000,
+);
 
 it("refuses to be redriven from an operation while it is not stalled", async () => {
   const host = testHost({ workflows: [nap] });
