@@ -738,10 +738,11 @@ const BEGINS = new Set<RunEvent["type"]>([
 /** Commands that begin what may have its result from before a redrive. */
 const BEGUN = new Set<RunEvent["type"]>(["StepStarted", "ItemStarted"]);
 
-/** A run that is cancelled, or past its deadline, before its code was ever called, ends without calling it. */
-function endsUnstarted(run: Resident): boolean {
-  const { state } = run;
-  return state.generation === 0 && state.cancel !== undefined;
+/** A run that is cancelled before its code was ever called ends without calling it; a node that ended so has nothing
+ * to undo, and ends so again. */
+function endsUnstarted({ state }: Resident): boolean {
+  const isUnstarted = state.generation === 0 || (state.undoing !== undefined && state.operations.size === 0);
+  return isUnstarted && state.cancel !== undefined;
 }
 
 /** Most items are one step: its output is not stored again as the item's. */

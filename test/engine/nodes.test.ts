@@ -3,12 +3,14 @@ import { describe, expect, it } from "vitest";
 import { memoryPorts } from "../../shared/adapters/memory/index.ts";
 import type { MapNode, MapTree, RunEvent } from "../../shared/core/events.ts";
 import { workflow } from "../../shared/core/workflow.ts";
+import { advance } from "../../shared/engine/advance.ts";
 import { loadRun } from "../../shared/engine/load.ts";
 import { reportNode, startNode, undoNode } from "../../shared/engine/nodes.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
 import { parseWake } from "../../shared/engine/wake.ts";
 import { aNewRun, anEntry } from "../support/builders.ts";
 import {
+  cancelRequested,
   childFinished,
   childStarted,
   legParked,
@@ -101,6 +103,18 @@ it("a node whose undoing was asked for by a process that died is woken when it i
   expect(engine.queue.pending("work").map(({ body }) => parseWake(body))).toMatchObject([
     { runId: "node", event: "redrive:undo:0" },
   ]);
+});
+
+it("a node that was cancelled before it began, and is to undo, calls no code: that may be another by now", async () => {
+  const undo: RunEvent = { type: "UndoRequested", requestId: "undo:1", operation: "1/0-1~", round: 1 };
+  const entries = [[cancelRequested()], [legStarted(), runCancelled()], [undo]];
+  const engine = await given({ parent: { entries: parent }, node: { node: part, entries } });
+  await advance(engine, JSON.stringify({ runId: "node", inc: "node" }));
+  expect(await stateOf(engine, "node")).toMatchObject({
+    stalled: undefined,
+    finished: { status: "cancelled" },
+  });
+  expect((await stateOf(engine, "parent")).childEnds.get("1/0-1~")).toMatchObject({ status: "completed" });
 });
 
 describe("a node that has undone what it did before its parent's redrive", () => {
