@@ -457,7 +457,8 @@ export class Checker {
   #isToEnd(runId: string): boolean {
     const state = this.runs.get(runId)?.state;
     if (state === undefined) return false;
-    if (state.cancel !== undefined) return true;
+    // What undoes what it has done had ended before.
+    if (state.cancel !== undefined || state.undoing !== undefined) return true;
     return state.continuedTo === undefined ? state.finished !== undefined : this.#isToEnd(state.continuedTo);
   }
 

@@ -461,6 +461,22 @@ describe("found", () => {
     expect(complaints(await new World(options).run())).toEqual([]);
   });
 
+  it("a node that was to be cancelled, and had ended, was not thought to be so while it undid what it had done", async () => {
+    const poll: Node = { do: "poll", looks: 4, everyMs: 600_000, timeoutMs: 18_000_000 };
+    const part: Node = { do: "sequence", parts: [poll, { do: "step", ms: 0, undo: true }] };
+    const root: Node = { do: "all", parts: [{ do: "step", ms: 0, failures: 1 }, spreadOver(part)] };
+    const programs: Program[] = [
+      { root: { do: "signal", name: "blue", timeoutMs: 120_000 }, links: 0, gapsMs: [0] },
+      { root, links: 0, gapsMs: [0], timeoutMs: 2_400_000 },
+    ];
+    const rates = { crashBefore: 0.03, lostAnswer: 0.05, throttled: 0.003 };
+    const chances = { lost: 0.5, oddSchedules: 1, deadSchedules: 0.3, budget: 3, skewMs: 200_000 };
+    const profile = { ...calm, ...chances, calls: { ...calm.calls, ...rates }, latencyMs: 0 };
+    const play = { seed: 41_013_456, isLossy: true, play: ["generated", "generated"], programs, profile };
+    const plan: PlannedFault[] = [2, 3, 4, 17, 19].map((message) => ({ message, copies: [] }));
+    expect(complaints(await new World({ ...play, plan }).run())).toEqual([]);
+  });
+
   it("a claim kept what it had decided before its former owner's late entry", async () => {
     const profile = { visibilityMs: 150_000 };
     const { calls } = await history("plain", profile);
