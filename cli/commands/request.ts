@@ -8,7 +8,7 @@ interface Options extends ApiOptions {
   by?: string;
 }
 
-export const requestCommand = (verb: "cancel" | "pause" | "resume", description: string): Command =>
+export const requestCommand = (verb: "pause" | "resume", description: string): Command =>
   apiCommand(verb, description)
     .argument("<run>", "the run's id")
     .option("--reason <text>", "why")

@@ -568,6 +568,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       return finish(state, "failed", undefined, event.error);
     case "RunCancelled":
       if (state.phase === "driven") endDriven(state, event);
+      if (state.phase === "parked") leaveUndone(state, event);
       return finish(state, "cancelled", undefined, event.error);
     case "RunTimedOut":
       return finish(state, "timedOut", undefined, event.error);
@@ -687,10 +688,26 @@ function cancelOpen(state: RunState): void {
 }
 
 /** A stalled run that is redriven from an operation gives up what is under way, as it would at its end. */
-function cutStalled(state: RunState, { type }: RunEvent): void {
-  if (state.stalled === undefined) throw illegal(state, type, "which is neither finished nor stalled");
+function cutStalled(state: RunState, event: RunEvent): void {
+  refuseUnstalled(state, event);
   for (const operation of [...state.open.values()]) cancelOperation(state, operation);
   state.inDoubt.clear();
+}
+
+/** A stalled run that is ended has no code that could undo what was done. */
+function leaveUndone(state: RunState, event: RunEvent): void {
+  refuseUnstalled(state, event);
+  for (const { id, name, status, compensable, node } of state.operations.values()) {
+    const isDone = status === "completed" && (compensable === true || node !== undefined);
+    if (!isDone || state.operations.get(`${id}~`)?.status === "completed") continue;
+    const message = `The run was ended while it was stalled: its code did not undo ${JSON.stringify(name)}.`;
+    const error = { code: "NotUndone", name: "NotUndone", message, operation: name };
+    state.uncompensated.push({ operation: id, name, error });
+  }
+}
+
+function refuseUnstalled(state: RunState, { type }: RunEvent): void {
+  if (state.stalled === undefined) throw illegal(state, type, "which is not stalled");
 }
 
 function consume(state: RunState, signalId: string, type: string) {
@@ -725,6 +742,7 @@ function finish(
   state.inDoubt.clear();
   leaveDriven(state);
   state.pause = undefined;
+  state.stalled = undefined;
   state.phase = "finished";
   state.lease = undefined;
   state.finished = { status, at: state.at, sequence: state.sequence, output, error };

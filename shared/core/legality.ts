@@ -81,7 +81,8 @@ export const legality: Record<EventType, readonly Phase[]> = {
   StateSet: owner,
   RunCompleted: ownerOrDriver,
   RunFailed: ownerOrDriver,
-  RunCancelled: ownerOrDriver,
+  // Of a parked run only where it is stalled.
+  RunCancelled: ["leased", "parked", "driven"],
   RunTimedOut: ownerOrDriver,
   // of driven runs
   WaitBegun: driver,

@@ -271,6 +271,10 @@ export const dueAtOf = ({ nextAttemptAt, dueAt, beatBy }: Operation): number =>
 export const isToBeCancelled = ({ cancel, deadlineReached }: RunState): boolean =>
   cancel !== undefined && !cancel.delivered && !deadlineReached;
 
+/** Its code, as it was then, no longer did what its journal says. */
+export const isStalled = ({ stalled, finished }: RunState): boolean =>
+  stalled !== undefined && finished === undefined;
+
 /** Operations that hold others and have no work of their own. */
 export const isFork = ({ kind }: Operation): boolean =>
   kind === "all" || kind === "any" || kind === "race" || kind === "map" || kind === "item";

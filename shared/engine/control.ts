@@ -8,7 +8,7 @@ import type { OutsideEvent } from "../core/events.ts";
 import { checkName } from "../core/ids.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import { redrivePoint } from "../core/redrive.ts";
-import { type RunState, statusOf } from "../core/state.ts";
+import { isStalled, type RunState, statusOf } from "../core/state.ts";
 import { payloadFor } from "./drivers/payloads.ts";
 import { signalMessage } from "./intake.ts";
 import { payloadOf } from "./load.ts";
@@ -171,9 +171,6 @@ export async function redrive(
     return { events, wake: `redrive:${requestId}`, changesStatus: true };
   });
 }
-
-const isStalled = ({ stalled, finished }: RunState): boolean =>
-  stalled !== undefined && finished === undefined;
 
 function refuseNotRedrivable(state: RunState): void {
   if (isDriven(state.created))

@@ -203,6 +203,8 @@ async function show(engine: Engine, { header, state }: Resident): Promise<void> 
 async function hasten(engine: Engine, run: Resident): Promise<void> {
   const soon = engine.clock.now() + engine.settings.sweepAfterMs;
   const { header, state } = run;
+  // Its end is shown with what it owes (J10).
+  if (state.finished !== undefined) return;
   // Somebody before has not shown what changed; lifted past it, the header would never show it.
   if (state.steered > header.headerSequence) return show(engine, run);
   // A header that has not left the near future needs no write; the fresh one is read only when ours may be stale.

@@ -29,6 +29,7 @@ import {
   start,
   useCallback,
 } from "../engine/control.ts";
+import { cancelFinally } from "../engine/drivers/managed.ts";
 import { createEngine, type Engine } from "../engine/settings.ts";
 import { sendWake, wakeOf } from "../engine/wake.ts";
 import {
@@ -145,8 +146,12 @@ export class TestHost {
     );
   }
 
-  async cancel(runId: string, request: { reason?: string; by?: string } = {}): Promise<void> {
-    await this.#asked(requestCancel(this.#outside(), runId, request));
+  async cancel(
+    runId: string,
+    { final, ...request }: { reason?: string; by?: string; final?: boolean } = {},
+  ): Promise<void> {
+    const cancelled = final ? cancelFinally : requestCancel;
+    await this.#asked(cancelled(this.#outside(), runId, request));
   }
 
   /** Decides a gate, by its name or operation id. */

@@ -242,6 +242,40 @@ describe("redrive", () => {
   });
 });
 
+describe("a stalled run without code that could go on", () => {
+  const stalled = async () => {
+    const world = await started("nap");
+    world.runs.deploy([workflow("nap", (run) => run.waitForSignal("morning"))]);
+    await world.runs.skip("9h");
+    return world;
+  };
+
+  test("goes on with the new code from an operation that is named", async () => {
+    const { ask, runs } = await stalled();
+    const { name } = (await ask("GET", "/runs/r/operations")).body.items[0];
+    const redriven = await ask("POST", "/runs/r/redrive", { body: { from: name } });
+    expect([redriven.status, redriven.body.stalled]).toEqual([200, undefined]);
+    await runs.skip("1s");
+    expect((await ask("GET", "/runs/r")).body).toMatchObject({ waitingFor: [{ name: "morning" }] });
+    expect((await ask("GET", "/runs?stalled=true")).body.items).toEqual([]);
+  });
+
+  test("is ended by a final cancel, once, and can be removed then", async () => {
+    const { ask, runs } = await stalled();
+    const asked = { body: { final: true, by: "ops" }, headers: { "idempotency-key": "k" } };
+    for (let time = 0; time < 2; time++)
+      expect(await ask("POST", "/runs/r/cancel", asked)).toMatchObject({
+        status: 200,
+        body: { status: "cancelled", cancel: { by: "ops" } },
+      });
+    await runs.skip("1m");
+    const { items } = (await ask("GET", "/runs?status=cancelled")).body;
+    expect(items).toMatchObject([{ runId: "r", finishedAt: expect.any(String) }]);
+    expect((await ask("GET", "/runs?stalled=true")).body.items).toEqual([]);
+    expect((await ask("DELETE", "/runs/r")).status).toBe(204);
+  });
+});
+
 describe("a dry run", () => {
   test("takes its stand-ins, which are skipped steps", async () => {
     workflows.broken.now = false;

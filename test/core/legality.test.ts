@@ -70,7 +70,8 @@ const table: Record<EventType, string> = {
   StateSet: ".x...",
   RunCompleted: ".x.x.",
   RunFailed: ".x.x.",
-  RunCancelled: ".x.x.",
+  // Parked: where it is stalled.
+  RunCancelled: ".xxx.",
   RunTimedOut: ".x.x.",
   WaitBegun: "...x.",
   Continued: "...x.",
@@ -193,6 +194,7 @@ const inPhase: Record<Phase, () => RunState> = {
   finished: () => a.stateOf(...begun, a.runFailed()),
 };
 
+const ofStalled = new Set<EventType>(["RunRedriven", "RunCancelled"]);
 const stalled = () => a.stateOf(...begun, [a.runStalled(), a.legParked()]);
 
 describe("legality", () => {
@@ -207,13 +209,15 @@ describe("legality", () => {
     expect(legality.RunCreated).toEqual(["absent"]);
   });
 
-  it("lets no run be redriven that is neither finished nor stalled", () => {
-    const state = inPhase.parked();
-    openEntry(state, { sequence: state.sequence + 1, at: state.at });
-    expect(() => applyEvent(state, a.runRedriven(1), state.at)).toThrow(
-      expect.objectContaining({ code: "IllegalEvent" }),
-    );
-  });
+  it.each([a.runRedriven(1), a.runCancelled()])(
+    "is that of a parked run only where it is stalled: $type",
+    (event) => {
+      const state = inPhase.parked();
+      openEntry(state, { sequence: state.sequence + 1, at: state.at });
+      const refused = expect.objectContaining({ code: "IllegalEvent" });
+      expect(() => applyEvent(state, event, state.at)).toThrow(refused);
+    },
+  );
 
   it("has a sample of every event", () => {
     expect(events.map(({ type }) => type).sort()).toEqual(Object.keys(table).sort());
@@ -221,7 +225,7 @@ describe("legality", () => {
 
   it.each(events.map((event) => [event.type, event] as const))("the fold goes by it: %s", (type, event) => {
     for (const [column, phase] of PHASES.entries()) {
-      const state = type === "RunRedriven" && phase === "parked" ? stalled() : inPhase[phase]();
+      const state = ofStalled.has(type) && phase === "parked" ? stalled() : inPhase[phase]();
       openEntry(state, { sequence: state.sequence + 1, at: state.at });
       const apply = () => applyEvent(state, event, state.at);
       if (table[type][column] === "x") expect(apply, `in ${phase}`).not.toThrow();

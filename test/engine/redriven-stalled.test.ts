@@ -1,8 +1,8 @@
 /** A run that is stalled, because its code no longer does what its journal says, and is redriven from an operation. */
-import { expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import type { RunContext } from "../../shared/core/context.ts";
 import { workflow } from "../../shared/core/workflow.ts";
-import { everyCrash, testHost } from "../../shared/testing/index.ts";
+import { everyCrash, type TestHost, testHost } from "../../shared/testing/index.ts";
 
 const nap = workflow("nap", (run) => run.sleep("nap", "1 day"));
 const waits: Record<string, (run: RunContext) => Promise<unknown>> = {
@@ -119,6 +119,45 @@ it.each(["sleep", "gate", "both"])(
   },
   60_000,
 );
+
+describe("a stalled run that is cancelled for good", () => {
+  const ended = async (host: TestHost, removed: boolean) => {
+    const book = workflow("book", async (run) => {
+      await run.step("charge", () => "charged", { compensate() {} });
+      await waits.both!(run);
+    });
+    host.deploy([book, nap]);
+    const runId = await host.start("book", undefined, { runId: "book" });
+    const child = (await host.operations(runId)).find(({ kind }) => kind === "child")!.childRunId!;
+    host.deploy(removed ? [nap] : [workflow("book", (run) => run.step("other", () => {})), nap]);
+    host.evict(runId);
+    await host.skip("2h");
+    await host.cancel(runId, { reason: "gone", final: true });
+    await host.skip("10m");
+    return { run: await host.get(runId), child: await host.get(child) };
+  };
+
+  test.each([true, false])(
+    "ends without its code, its children with it; its workflow removed: %s",
+    async (removed) => {
+      const { run, child } = await ended(testHost({ workflows: [nap] }), removed);
+      expect(run).toMatchObject({
+        status: "cancelled",
+        cancel: { reason: "gone" },
+        uncompensated: [{ name: "charge", error: { code: "NotUndone" } }],
+      });
+      expect([run.stalled, child.status]).toEqual([undefined, "cancelled"]);
+    },
+  );
+
+  test("ends so whenever a process dies", async () => {
+    const { crashes } = await everyCrash({ workflows: [nap] }, async (host) => {
+      const { run, child } = await ended(host, true);
+      return [run.status, child.status];
+    });
+    expect(crashes).toBeGreaterThan(20);
+  }, 60_000);
+});
 
 it("refuses to be redriven from an operation while it is not stalled", async () => {
   const host = testHost({ workflows: [nap] });

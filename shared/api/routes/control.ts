@@ -97,7 +97,8 @@ export const cancelRun = route<undefined, schemas.CancelBody>({
   method: "POST",
   path: "/runs/{runId}/cancel",
   operationId: "cancelRun",
-  summary: "Asks a run to end; its code may clean up first. `final` ends one that no code advances.",
+  summary:
+    "Asks a run to end; its code may clean up first. `final` ends one that no code advances, or that is stalled.",
   body: schemas.cancelBody,
   headers: ["Idempotency-Key", "If-Match"],
   answers: {
@@ -163,7 +164,8 @@ export const redriveRun = route<undefined, schemas.RedriveBody>({
   ...steering,
   path: "/runs/{runId}/redrive",
   operationId: "redriveRun",
-  summary: "Lets a failed, cancelled or timed-out run go on; a stalled one is tried again.",
+  summary:
+    "Lets a failed, cancelled or timed-out run go on; a stalled one is tried again, or goes on from `from`.",
   body: schemas.redriveBody,
   problems: [
     "RunNotFound",

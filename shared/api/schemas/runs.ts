@@ -222,7 +222,10 @@ export const cancelBody = z
   .strictObject({
     reason: prose(PROSE_LENGTH_MAX).optional(),
     by: prose(OWNER_LENGTH_MAX).optional(),
-    final: z.boolean().optional().describe("Ends a managed or mirrored run."),
+    final: z
+      .boolean()
+      .optional()
+      .describe("Ends a managed or mirrored run, or one that is stalled, without its code."),
   })
   .optional();
 export type CancelBody = z.infer<typeof cancelBody>;

@@ -2,12 +2,13 @@
  * What the owner of a managed or mirrored run says of the run as a whole: it waits, goes on, is finished, has failed.
  *
  * 1. A change and the record of it are one event of one entry.
- * 2. Once the run was asked to end, only a final cancel moves it.
+ * 2. Once the run was asked to end, only a final cancel moves it. That ends a stalled run of code, too.
  */
+import { isDriven } from "../../core/driven.ts";
 import type { Ending, RunCreated } from "../../core/events.ts";
 import type { Continued, WaitBegun } from "../../core/events-driven.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
-import type { RunState } from "../../core/state.ts";
+import { isStalled, type RunState } from "../../core/state.ts";
 import { appendOutside, type OutsideDecision, refuseFinished } from "../outside.ts";
 import { refuseCancelRequested, refuseStale, refuseWrongDriver } from "../refusals.ts";
 import { type Conditions, isRepeated } from "../requests.ts";
@@ -74,7 +75,8 @@ export async function failRun(
   }));
 }
 
-/** Ends the run `cancelled`, whether or not that was asked for before. */
+/** Ends the run `cancelled`, whether or not that was asked for before: one that no code advances, or one that is stalled,
+ * as no code may ever come that could end it. What that had done is not undone. */
 export function cancelFinally(
   engine: Engine,
   runId: string,
@@ -82,13 +84,16 @@ export function cancelFinally(
 ): Promise<RunState> {
   const { ifMatch, requestId = engine.clock.id() } = conditions;
   return appendOutside(engine, runId, (state) => {
-    refuseWrongDriver(state, OUTSIDE_DRIVERS);
     if (isRepeated(runId, state.requests, requestId)) return unchanged;
     if (state.finished?.status === "cancelled") return unchanged;
+    if (!isStalled(state)) refuseWrongDriver(state, OUTSIDE_DRIVERS);
     refuseFinished(state);
     refuseStale(state, ifMatch);
+    const wake = `request:${requestId}`;
+    if (!isDriven(state.created))
+      return { events: [{ type: "CancelRequested", requestId, reason, by }, { type: "RunCancelled" }], wake };
     const event: Ending = { type: "RunCancelled", requestId, ...(reason && { reason }), ...(by && { by }) };
-    return { events: [event], wake: `request:${requestId}`, changesStatus: true };
+    return { events: [event], wake, changesStatus: true };
   });
 }
 
