@@ -85,7 +85,7 @@ function endOfCode({ history }: RunState): number {
 }
 
 /** What is to be done again for the sake of some of its items: nodes of maps that have not come to a result, and the
- * whole of a leaf, whose other items keep theirs. */
+ * whole of a leaf, whose other items keep theirs. The map that a node works on goes on as long as its parent asks. */
 function partial(state: RunState): string[] {
   const all = [...state.operations.values()];
   if (all.some(({ kind, status }) => kind === "item" && status === "failed")) return ["1"];
@@ -93,7 +93,9 @@ function partial(state: RunState): string[] {
     .filter((operation) => {
       const { node, status, parent } = operation;
       const isOver = status === "completed" || status === "failed";
-      return node !== undefined && isOver && !isWhole(operation) && !isCompleted(state, parent);
+      const isOwnPart = state.created.node !== undefined && parent === "1";
+      const isDone = !isOwnPart && isCompleted(state, parent);
+      return node !== undefined && isOver && !isWhole(operation) && !isDone;
     })
     .map(({ id }) => id);
 }

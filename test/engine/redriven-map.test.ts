@@ -42,6 +42,39 @@ it.each(ways)(
   },
 );
 
+it.each([
+  ["in one leaf", 9],
+  ["in leaves", 3],
+  ["in leaves below nodes that have come to their own end", 2],
+])("failures that are too many only over the whole map are all done again: %s", async (_how, batch) => {
+  let isBroken = true;
+  const begun: number[] = [];
+  const bills = workflow("bills", { maxRetries: 0 }, (run) =>
+    run.map(
+      "bill",
+      [0, 1, 2, 3, 4, 5, 6, 7],
+      async (item, n) => {
+        await item.sleep("until due", `${n + 1}m`);
+        return item.step("send", () => {
+          begun.push(n);
+          if (isBroken && (n === 1 || n === 7)) throw new Error("no paper");
+          return n;
+        });
+      },
+      { tolerate: 1 },
+    ),
+  );
+  const host = testHost({ workflows: [bills], maps: { inLegMax: 1, batch, fanOut: 2 } });
+  const runId = await host.start(bills);
+  await host.skip("1h");
+  expect((await host.get(runId)).error?.code).toBe("ToleranceExceeded");
+  isBroken = false;
+  await host.redrive(runId);
+  await host.skip("1h");
+  expect(await host.result(runId)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  expect(begun.toSorted()).toEqual([0, 1, 1, 2, 3, 4, 5, 6, 7, 7]);
+});
+
 it("a map has its items by mended code, though the old code cut it off in the entry that began it", async () => {
   const ports = memoryPorts();
   const engineOf = (look: () => unknown) => {
