@@ -159,7 +159,7 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   // What was taken back comes before what was sent after it.
   state.buffered = new Set([...state.signals.keys()].filter((id) => state.buffered.has(id)));
   if (state.created.driver === "remote") refoldTurns(state);
-  for (const { event: past } of dropped) if (past.type === "PatchMarked") state.markers.delete(past.name);
+  for (const name of passedLater(dropped)) state.markers.delete(name);
   offerPatches(state);
   state.requests.add(event.requestId);
   state.history.push({ event, now });
@@ -174,6 +174,14 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   const moved =
     node === undefined || event.sequence === undefined ? {} : { node: { ...node, sequence: event.sequence } };
   state.created = { ...state.created, ...moved, deadline: undefined };
+}
+
+/** The version gates that the code came to after something that is forgotten. Those that it came to with what it was
+ * told last before the cut it comes to again as it did: it is shown as much without going on. */
+function passedLater(dropped: readonly Happening[]): string[] {
+  const told = dropped.findIndex(({ event }) => !isCommand(event));
+  const later = told === -1 ? [] : dropped.slice(told);
+  return later.flatMap(({ event }) => (event.type === "PatchMarked" ? [event.name] : []));
 }
 
 /** A request to cancel that a stalled run's code is to be told, now or again. */

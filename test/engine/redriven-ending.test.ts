@@ -114,4 +114,21 @@ describe("a run whose own code threw", () => {
     expect(await host.result(runId)).toBe("TEXT 1");
     expect(fetched).toHaveLength(1);
   });
+
+  test.each([true, false])(
+    "stays on the side of a version gate that it came to last: behind a step %s",
+    async (isBehind) => {
+      const reader = (read: (what: string) => string) =>
+        workflow("reader", async (run) => {
+          if (isBehind) await run.step("fetch", () => "text");
+          return run.patched("read it") ? read("new") : "old";
+        });
+      const host = testHost({ workflows: [reader(broken)] });
+      const runId = await host.start("reader");
+      expect((await host.get(runId)).status).toBe("failed");
+      host.deploy([reader((what) => what.toUpperCase())]);
+      await host.redrive(runId);
+      expect(await host.result(runId)).toBe("NEW");
+    },
+  );
 });
