@@ -454,6 +454,18 @@ describe("found", () => {
     }
   });
 
+  it("what came after a race was begun before a map was done that the race had cut, in a run of its own", async () => {
+    const step: Node = { do: "step", ms: 0 };
+    const map = spreadOver({ do: "sequence", parts: [step, step] });
+    const root: Node = { do: "sequence", parts: [{ do: "race", parts: [map, step] }, step] };
+    const programs: Program[] = [{ root, links: 0, gapsMs: [0] }];
+    const profile = { ...calm, latencyMs: 3_000 };
+    for (let seed = 1; seed <= 40; seed++) {
+      const options = { seed, isLossy: false, play: ["generated"], programs, profile, plan: [] };
+      expect(complaints(await new World(options).run())).toEqual([]);
+    }
+  });
+
   it("a gate had its answer after its time, and was open again by a redrive", async () => {
     const root: Node = { do: "gate", approved: false, answerMs: 600_000, timeoutMs: 120_000 };
     const programs: Program[] = [{ root, links: 0, gapsMs: [0], redrive: { afterMs: 270_000 } }];

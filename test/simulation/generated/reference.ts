@@ -52,6 +52,8 @@ interface Done {
   at: string;
   by: number;
   undo: boolean;
+  /** It was cut, in a run of its own that goes on until it hears of that: nobody waits for it. */
+  isLeft?: boolean;
 }
 
 export class Reference {
@@ -326,7 +328,8 @@ export class Reference {
     for (const [at, marks] of this.#seen.marks) {
       if (!isUnder(at, after) || at.endsWith("~")) continue;
       const begun = marks[0]!.begun;
-      for (const end of ends) if (begun < end.by) return `${at} was begun before ${end.at} was done`;
+      for (const end of ends)
+        if (!end.isLeft && begun < end.by) return `${at} was begun before ${end.at} was done`;
     }
     for (const later of this.#done.slice(known))
       for (const { at } of ends) this.#ordered.push([at, later.at]);
@@ -399,14 +402,14 @@ export class Reference {
     const items = Array.from({ length: node.count }, (_, index) =>
       node.refusing.includes(index) ? refused : node.part,
     );
-    if (end === "cut") return this.#cutAll(items, at);
+    if (end === "cut") return this.#cutItems(node, items, at);
     const mayFail = () => items.filter((item, index) => this.#may(item, `${at}.${index}`, FAILED)).length;
     if ("failed" in end) {
       if (!this.#isNamed(end.failed, "ToleranceExceeded"))
         return `${at} fails as ToleranceExceeded, got ${end.failed?.name}`;
       if (mayFail() <= node.tolerate) return `${at} tolerates ${node.tolerate} failures, and failed of fewer`;
       return (
-        this.#cutAll(items, at) ??
+        this.#cutItems(node, items, at) ??
         (node.concurrency === 1 && node.batch === undefined
           ? this.#stopped(items, at, node.tolerate)
           : undefined)
@@ -432,6 +435,13 @@ export class Reference {
     return failures > node.tolerate
       ? `${at} has ${failures} failures, and tolerates ${node.tolerate}`
       : undefined;
+  }
+
+  #cutItems({ batch }: Node & { do: "map" }, items: Node[], at: string): string | undefined {
+    const before = this.#done.length;
+    const wrong = this.#cutAll(items, at);
+    if (batch !== undefined) for (const done of this.#done.slice(before)) done.isLeft = true;
+    return wrong;
   }
 
   /** Items one at a time: after one failure too many none is begun. */
