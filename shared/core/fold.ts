@@ -16,7 +16,7 @@ import { illegal } from "./illegal.ts";
 import type { Json, Payload } from "./json.ts";
 import { legality } from "./legality.ts";
 import { HEADER_EVENT_BYTES_MAX, WRITE_UNIT_BYTES } from "./limits.ts";
-import { askNode, steerNodes } from "./nodes.ts";
+import { askNode, steerNodes, takeKept } from "./nodes.ts";
 import { redrive } from "./redrive.ts";
 import { answerTurn, beginTurn, missTurn, settleFailed, startTurn } from "./remote/fold.ts";
 import {
@@ -466,7 +466,8 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
         askNode(state, child);
         return remember(state, event, now);
       }
-      addEffect(state, { id: `start:${event.operation}`, kind: "startChild", command: event });
+      if (!takeKept(state, child))
+        addEffect(state, { id: `start:${event.operation}`, kind: "startChild", command: event });
       if (event.detached)
         settle(state, event.operation, "child", "completed", { output: { v: event.childRunId } });
       return remember(state, event, now);

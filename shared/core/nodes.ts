@@ -36,21 +36,25 @@ export function askNode(state: RunState, operation: Operation): void {
   for (const effect of state.effects.values())
     if (effect.kind === "cancelChild" && effect.childRunId === childRunId) state.effects.delete(effect.id);
   if (state.afresh.delete(id)) operation.afresh = true;
-  const kept = state.kept.get(id);
-  state.kept.delete(id);
-  if (kept?.childRunId === childRunId && kept !== undefined) {
-    const { output } = kept;
-    state.childEnds.set(id, {
-      type: "ChildFinished",
-      childRunId: childRunId!,
-      operation: id,
-      status: "completed",
-      ...(output === undefined ? {} : { output }),
-    });
-    return;
-  }
+  if (takeKept(state, operation)) return;
   addEffect(state, { id: `start:${id}:${state.redrives}`, kind: "startNode", operation: id });
   if (state.pause !== undefined) steerNode(state, operation);
+}
+
+/** A child that had its result before a redrive has it again: it is the same run. */
+export function takeKept(state: RunState, { id, childRunId }: Operation): boolean {
+  const kept = state.kept.get(id);
+  state.kept.delete(id);
+  if (childRunId === undefined || kept?.childRunId !== childRunId) return false;
+  const output = kept.output === undefined ? {} : { output: kept.output };
+  state.childEnds.set(id, {
+    type: "ChildFinished",
+    childRunId,
+    operation: id,
+    status: "completed",
+    ...output,
+  });
+  return true;
 }
 
 /** A pause, or its end, reaches the nodes. */

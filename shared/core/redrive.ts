@@ -2,8 +2,9 @@
  * Redrive: a finished run goes on from an earlier point of its history; so may one that is stalled.
  *
  * The history is cut before a happening. What was asked for after the cut is forgotten, and asked for again by the
- * code; what was asked for before it and settled after it is open again. Steps that had completed after the cut
- * keep their results, so that asking again does not do their work again (unless the redrive names a later start).
+ * code; what was asked for before it and settled after it is open again. Steps and children that had completed after
+ * the cut keep their results, so that asking again does not do their work again (unless the redrive names a start
+ * before them).
  * So do the items of a map's leaf, and the nodes of a map that have a result for each of their items; those of a map
  * that lies behind the named start do all of them again.
  */
@@ -122,6 +123,8 @@ function beforeChildren(state: RunState, starts: Map<string, number>, cut: numbe
   return earliest === cut ? cut : beforeChildren(state, starts, earliest);
 }
 
+const operationOf = ({ event }: Happening): string => ("operation" in event ? event.operation : "");
+
 const isDetached = (event: Happening["event"] | undefined): boolean =>
   event?.type === "ChildStarted" && event.detached === true;
 
@@ -138,7 +141,8 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   const dropped = state.history.slice(event.cut);
   state.history = state.history.slice(0, event.cut);
   const { asked, settled } = askedBefore(state, event.cut);
-  state.kept.clear();
+  keepEarlier(state, event);
+  const apart = new Set(dropped.flatMap((past) => (isDetached(past.event) ? [operationOf(past)] : [])));
   for (const effect of state.effects.values())
     if (!outlivesRedrive(effect, settled)) state.effects.delete(effect.id);
   state.redrives++;
@@ -150,7 +154,7 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
     if (settled.has(id)) continue;
     if (operation.signalId !== undefined) state.buffered.add(operation.signalId);
     if (operation.signalId !== undefined) state.signals.get(operation.signalId)!.buffered = true;
-    const mayKeep = event.keep && state.created.driver !== "remote" && !afresh.has(id);
+    const mayKeep = event.keep && state.created.driver !== "remote" && !afresh.has(id) && !apart.has(id);
     if (mayKeep && keepsResult(operation, event.again, asked.has(id))) state.kept.set(id, operation);
     if (isAfresh(operation, mayKeep || asked.has(id))) state.afresh.add(id);
     state.operations.delete(id);
@@ -228,11 +232,18 @@ const outlivesRedrive = (effect: Effect, settled: ReadonlySet<string>): boolean 
   effect.kind === "cancelChild" ||
   (effect.kind === "startChild" && effect.command.detached === true && settled.has(effect.command.operation));
 
+/** What a redrive before this one had kept, and the code has not come to since. */
+function keepEarlier(state: RunState, { keep, afresh }: RunRedriven): void {
+  if (keep && afresh === undefined) return;
+  for (const { id, node } of state.kept.values()) if (node !== undefined) state.afresh.add(id);
+  state.kept.clear();
+}
+
 /** An item that the code has begun again before the cut goes on where it is. */
 function keepsResult(operation: Operation, again: readonly string[], isAsked: boolean): boolean {
-  const { id, kind, status } = operation;
+  const { id, kind, status, node } = operation;
   if (again.some((other) => other === id || other.startsWith(`${id}/`))) return false;
-  if (kind === "step") return status === "completed";
+  if (kind === "step" || (kind === "child" && node === undefined)) return status === "completed";
   return kind === "item" ? status === "completed" && !isAsked : isWhole(operation);
 }
 

@@ -367,12 +367,14 @@ export class Leg {
   }
 
   async #storableChild(command: ChildStarted): Promise<ChildStarted> {
-    const { inc, redrives } = this.#run.state;
-    const { operation, detached, input, node } = command;
+    const { inc, redrives, kept } = this.#run.state;
+    const { operation, name, detached, input, node } = command;
+    const before = kept.get(operation);
+    const ofKept = before?.kind === "child" && before.name === name ? before.childRunId : undefined;
     const stored =
       detached || node !== undefined
         ? command
-        : { ...command, childRunId: childRunId(inc, operation, redrives) };
+        : { ...command, childRunId: ofKept ?? childRunId(inc, operation, redrives) };
     return input === undefined
       ? stored
       : { ...stored, input: await externalized(this.#engine, this.#run.header, input) };

@@ -189,7 +189,9 @@ function redriveNode(engine: Engine, runId: string, { round, afresh, sequence }:
       const hasBegun = [...node.operations.values()].some((operation) => operation.name === name);
       const from = afresh && hasBegun ? name : undefined;
       const point = redrivePoint(node, from, sequence !== before);
-      const redriven = { type: "RunRedriven", requestId, ...point, round, ...moved } as const;
+      // What one that has not come to the map had kept of it is begun afresh, too.
+      const keep = point.keep && (!afresh || hasBegun);
+      const redriven = { type: "RunRedriven", requestId, ...point, keep, round, ...moved } as const;
       return { events: [redriven], wake, changesStatus: true };
     }),
   );

@@ -87,6 +87,72 @@ describe("a redrive behind a child that runs beside what failed", () => {
   });
 });
 
+describe("a redrive keeps what a child has answered", () => {
+  const packer = (packed: string[], isBroken: () => boolean) =>
+    workflow("packer", { retry }, (run, sku: string) =>
+      run.step("pack", () => {
+        packed.push(sku);
+        if (sku === "b" && isBroken()) throw new Error("no box");
+        return `${sku} packed`;
+      }),
+    );
+
+  test.each([
+    [undefined, ["b"]],
+    ["pack a", ["a", "b", "c"]],
+    ["pack b", ["b", "c"]],
+    ["pack c", ["b", "c"]],
+  ])("that ran beside the one that failed: from %s it is %s that run again", async (from, again) => {
+    const packed: string[] = [];
+    let isBroken = true;
+    const pack = packer(packed, () => isBroken);
+    const shipment = workflow("shipment", async (run) => {
+      const parcels = ["a", "b", "c"].map((sku) => run.child(`pack ${sku}`, pack, sku));
+      await Promise.allSettled(parcels);
+      return Promise.all(parcels);
+    });
+    const host = testHost({ workflows: [shipment, pack] });
+    const runId = await host.start(shipment);
+    await expect(host.result(runId)).rejects.toThrow("no box");
+    packed.length = 0;
+    isBroken = false;
+    await host.redrive(runId, from === undefined ? {} : { from });
+    expect(await host.result(runId)).toEqual(["a packed", "b packed", "c packed"]);
+    expect(packed.toSorted()).toEqual(again);
+  });
+
+  test("behind a step that was undone, through redrives, a cancel and crashes", async () => {
+    const packed: string[] = [];
+    let failures = 2;
+    const pack = packer(packed, () => false);
+    const shipment = workflow("shipment", { retry }, async (run) => {
+      await run.step("reserve", () => "reserved", { compensate: () => {} });
+      const parcel = await run.child("pack", pack, "a");
+      await run.sleep("rest", "1h");
+      await run.step("ship", () => {
+        if (failures-- > 0) throw new Error("no truck");
+      });
+      return parcel;
+    });
+    const host = testHost({ workflows: [shipment, pack] });
+    const runId = await host.start(shipment);
+    await host.skip("2h");
+    const [, before] = await host.operations(runId);
+    await host.redrive(runId);
+    await host.cancel(runId);
+    host.crash();
+    await host.redrive(runId);
+    host.crash();
+    await host.skip("2h");
+    await expect(host.result(runId)).rejects.toThrow("no truck");
+    await host.redrive(runId);
+    await host.skip("2h");
+    expect(await host.result(runId)).toBe("a packed");
+    expect(packed).toEqual(["a"]);
+    expect((await host.operations(runId))[1]).toMatchObject({ childRunId: before!.childRunId });
+  });
+});
+
 describe("a redrive from before a spread map that was cut before it began", () => {
   test("does its items", async () => {
     let works = false;

@@ -127,4 +127,37 @@ describe("a redrive", () => {
     expect([keysOf(world, "charge").length, keysOf(world, "pack").length]).toEqual([2, 2]);
     await expect(host.redrive(runId)).rejects.toMatchObject({ code: "NotRedrivable" });
   });
+
+  test.each([
+    [undefined, []],
+    ["reserve", ["note", "pack 1", "pack 2"]],
+  ])("after one that did not come as far, from %s, does %s again", async (from, again) => {
+    const done: string[] = [];
+    let broken = "ship";
+    const order = workflow("order", { retry: { maxAttempts: 1 } }, async (run) => {
+      const attempt = (name: string) => () => {
+        done.push(name);
+        if (name === broken) throw new Error(`${name} is broken`);
+        return name;
+      };
+      await run.step("reserve", attempt("reserve"), { compensate: () => {} });
+      const noted = await run.step("note", attempt("note"));
+      const items = [1, 2];
+      const packed = await run.map("pack", items, (run, n) => run.step("pack", attempt(`pack ${n}`)), {
+        batch: 1,
+      });
+      await run.step("ship", attempt("ship"));
+      return [noted, ...packed];
+    });
+    const host = testHost({ workflows: [order] });
+    const runId = await host.start(order);
+    await expect(host.result(runId)).rejects.toThrow("ship is broken");
+    broken = "reserve";
+    await host.redrive(runId);
+    await expect(host.result(runId)).rejects.toThrow("reserve is broken");
+    [broken, done.length] = ["", 0];
+    await host.redrive(runId, from === undefined ? {} : { from });
+    expect(await host.result(runId)).toEqual(["note", "pack 1", "pack 2"]);
+    expect(done.toSorted()).toEqual([...again, "reserve", "ship"].toSorted());
+  });
 });

@@ -313,8 +313,13 @@ export class Checker {
       case "GateOpened":
         return this.#onGate(run.key.runId, event.name);
       case "ChildStarted":
-        // A node of a map is the same run through all redrives, and so is a detached child.
-        if (event.node === undefined && event.detached !== true && this.#announced.has(event.childRunId))
+        // A node of a map is the same run through all redrives, and so is a child that is detached, or has completed.
+        if (
+          event.node === undefined &&
+          event.detached !== true &&
+          this.#announced.has(event.childRunId) &&
+          this.runs.get(event.childRunId)?.state.finished?.status !== "completed"
+        )
           this.violate("R5", run.key.runId, `${event.childRunId} is the id of two children`);
         this.#announced.add(event.childRunId);
         return;
