@@ -8,6 +8,7 @@ import type { Branches, RunContext, StepContext, StepOptions } from "../../share
 import { durationMs } from "../../shared/core/duration.ts";
 import { PortError, StepfoldError } from "../../shared/core/errors.ts";
 import { CLOCK_SKEW_MS, STEP_TIMEOUT_MS } from "../../shared/core/limits.ts";
+import { mapLimits } from "../../shared/core/maps.ts";
 import type { AnyWorkflow } from "../../shared/core/workflow.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
 import type { Invocation } from "./checker.ts";
@@ -60,6 +61,7 @@ export class Process {
       settings: {
         owner: name,
         codeHash: "simulated",
+        maps: { ...mapLimits, fanOut: 2 },
         ...(pages === undefined ? {} : { packAfter: 0 }),
         ...defects.settings,
       },
