@@ -364,11 +364,26 @@ async function itemOf(
   }
 }
 
-/** Plain data by copy, so that no leaf sees what another's callback did to it; anything else as it is. */
-function plainCopy(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(plainCopy);
+/** Plain data by copy, so that no leaf sees what another's callback did to it; anything else as it is. What it refers to
+ * twice, or in a circle, stays one. */
+function plainCopy(value: unknown, copies = new Map<object, unknown>()): unknown {
   if (typeof value !== "object" || value === null) return value;
+  const known = copies.get(value);
+  if (known !== undefined) return known;
+  if (Array.isArray(value)) {
+    const list = new Array<unknown>(value.length);
+    copies.set(value, list);
+    value.forEach((inner, at) => {
+      list[at] = plainCopy(inner, copies);
+    });
+    return list;
+  }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plainCopy(inner)]));
+  const copy = {};
+  copies.set(value, copy);
+  const attributes = { writable: true, enumerable: true, configurable: true };
+  for (const [key, inner] of Object.entries(value))
+    Object.defineProperty(copy, key, { ...attributes, value: plainCopy(inner, copies) });
+  return copy;
 }

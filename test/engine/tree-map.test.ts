@@ -209,13 +209,14 @@ describe("an item of a map over many", () => {
     expect(error?.cause?.message).toContain("the callback's own run");
   });
 
-  it("sees nothing of what other items did to theirs", async () => {
-    const items = [{ n: 0 }, { n: 0 }, { n: 0 }, { n: 0 }];
+  it("sees nothing of what other items did to theirs, be they part of a graph", async () => {
+    const items = numbers(4).map(() => ({ n: 0, around: [] as object[] }));
+    for (const each of items) each.around = items;
     const mutating = workflow("mutating", (run) =>
-      run.map("each", items, async (item, value) => {
+      run.map("each", items, async (item, value, index) => {
         await item.sleep("nap", "1h");
         value.n++;
-        return value.n;
+        return value.around[index] === value ? value.n : "another's";
       }),
     );
     const host = testHost({ workflows: [mutating], maps: small });
