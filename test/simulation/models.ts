@@ -48,7 +48,8 @@ const completedSteps = (ended: Ended): string[] =>
 
 export const isCancelled: Model = (ended) => {
   if (ended.status !== "cancelled") return `Expected it to be cancelled, got ${ended.status}`;
-  const isAsked = ended.created.cancel !== undefined || has(ended, "CancelRequested");
+  const isAsked =
+    ended.created.cancel !== undefined || has(ended, "CancelRequested") || has(ended, "UndoRequested");
   if (!isAsked) return "It was cancelled, but nobody asked for that";
   return ended.error === undefined ? undefined : `Expected no error, got ${JSON.stringify(ended.error)}`;
 };
