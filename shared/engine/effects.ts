@@ -15,11 +15,16 @@ import type { Resident } from "./residents.ts";
 import type { Engine } from "./settings.ts";
 import { ensureSuccessor, start, startSuccessor } from "./start.ts";
 
-/** Does what a run owes, in order; effects of one kind that stand together go out together. */
-export async function performAll(engine: Engine, run: Resident): Promise<void> {
+/** Does what a run owes, in order; effects of one kind that stand together go out together. None of them begins after
+ * `until`: they are still owed. */
+export async function performAll(
+  engine: Engine,
+  run: Resident,
+  until = Number.POSITIVE_INFINITY,
+): Promise<void> {
   const { state, effectsDone } = run;
   const owed = [...state.effects.values()].filter(({ id }) => !effectsDone.has(id));
-  for (let at = 0; at < owed.length; ) {
+  for (let at = 0; at < owed.length && engine.clock.now() < until; ) {
     const kind = owed[at]!.kind;
     let end = at + 1;
     while (owed[end]?.kind === kind && end - at < EFFECTS_AT_ONCE) end++;
