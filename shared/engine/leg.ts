@@ -629,9 +629,9 @@ export class Leg {
       for (const event of events)
         if (BEGINS.has(event.type) && "operation" in event)
           this.#begin(state.open.get(event.operation ?? ""));
-    // Who takes over does what is left: a leg that were still at it would lose its lease, and note nothing as done.
-    const isOver = state.finished !== undefined;
-    await performAll(this.#engine, this.#run, isOver ? undefined : this.#until - LEG_CLOSING_MS);
+    // A leg that were still at it at its end would lose its lease, and note nothing as done: it hands over what is left.
+    const goesOn = state.phase === "leased";
+    await performAll(this.#engine, this.#run, goesOn ? this.#until - LEG_CLOSING_MS : undefined);
   }
 
   #beginAll(): void {
