@@ -2,8 +2,8 @@
  * What a run has done that can be undone, and undoing it: last first.
  *
  * 1. What cannot be undone stops nothing else from being undone.
- * 2. What the items of a map have done is undone where it was done: by the runs of the map's tree, those that stand
- *    together at once. Such a run undoes nothing by itself: its parent knows whether the whole has failed.
+ * 2. What the items of a map have done is undone where it was done: by the runs of the map's tree, those of one map
+ *    that stand together at once. Such a run undoes nothing by itself: its parent knows whether the whole has failed.
  */
 import type { Ending } from "./events.ts";
 import type { Execution, Outcome, StepWork } from "./execution.ts";
@@ -18,6 +18,10 @@ export interface Node {
 
 /** A step with its output, or a run of a map's tree. */
 type Done = { operation: string; output: Json | undefined } | { operation: string; node: Node };
+
+/** The map that a run works on. */
+const mapOf = (done: Done): string | undefined =>
+  "node" in done ? done.operation.slice(0, done.operation.lastIndexOf("/")) : undefined;
 
 /** Resolves when a compensation has come to its end. */
 type Undone = (operation: string) => Promise<void>;
@@ -52,7 +56,8 @@ export class Ledger {
 
   async undoAll(execution: Execution, undone: Undone): Promise<void> {
     for (let last = this.#done.at(-1); last !== undefined; last = this.#done.at(-1)) {
-      const first = "node" in last ? this.#done.findLastIndex((done) => !("node" in done)) + 1 : -1;
+      const map = mapOf(last);
+      const first = map === undefined ? -1 : this.#done.findLastIndex((done) => mapOf(done) !== map) + 1;
       const together = this.#done.splice(first).reverse();
       await Promise.all(together.map((done) => undo(execution, done, undone)));
     }

@@ -417,6 +417,30 @@ describe("steering a map over many items", () => {
 });
 
 describe("undoing what the items of a map over many have done", () => {
+  it("undoes a map after all that was done behind it, also another map", async () => {
+    const undone: string[] = [];
+    const packing = workflow("packing", { maxRetries: 0 }, async (run) => {
+      for (const box of ["first", "second"])
+        await run.map(
+          box,
+          [1, 2, 3, 4],
+          (item, n) => item.step("pack", () => {}, { compensate: () => undone.push(`${box} ${n}`) }),
+          { batch: 2 },
+        );
+      await run.step("ship", () => {
+        throw new Error("no truck");
+      });
+    });
+    const host = testHost({ workflows: [packing], maps: small });
+    const id = await host.start(packing);
+    await host.skip("10m");
+    expect(await host.get(id)).toMatchObject({ status: "failed", error: { message: "no truck" } });
+    expect(undone.map((entry) => entry.split(" ")[0])).toEqual([
+      ...["second", "second", "second", "second"],
+      ...["first", "first", "first", "first"],
+    ]);
+  });
+
   class Refused extends Error {}
   /** A crash is no refusal. */
   const refusable = { retry: { nonRetryable: [Refused] } };

@@ -349,9 +349,16 @@ export class Reference {
   #oneOf(parts: Node[], at: string, end: End): string | undefined {
     const cut = this.#cutAll(parts, at);
     if (cut !== undefined) return cut;
-    return parts.some((part, index) => this.#may(part, `${at}.${index}`, end))
-      ? undefined
-      : `${at}: no branch may have ended so: ${JSON.stringify(end)}`;
+    const able = parts.filter((part, index) => {
+      const [done, ordered] = [this.#done.length, this.#ordered.length];
+      const may = this.#may(part, `${at}.${index}`, end);
+      this.#done.length = done;
+      this.#ordered.length = ordered;
+      return may;
+    });
+    if (able.length === 0) return `${at}: no branch may have ended so: ${JSON.stringify(end)}`;
+    // Where it may have been any of several, none of their work has surely been done.
+    return able.length > 1 ? undefined : this.#check(able[0]!, `${at}.${parts.indexOf(able[0]!)}`, end);
   }
 
   #all(parts: Node[], at: string, end: End): string | undefined {
