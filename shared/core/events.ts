@@ -102,6 +102,8 @@ export interface CancelRequested {
   requestId: string;
   reason?: string;
   by?: string;
+  /** Of a node of a map that has ended: its parent's redrives in which it is not asked for any more. */
+  round?: number;
 }
 export interface StatePatched {
   type: "StatePatched";
@@ -175,6 +177,8 @@ export interface RunRedriven {
   again: string[];
   /** Of a node of a map: its parent's redrives. */
   round?: number;
+  /** Of a node: its parent's last entry that paused or resumed it. What it asked for before is void. */
+  order?: number;
   /** Of a node: the mapping run's entry in which its map has begun again since. */
   sequence?: number;
   /** What was asked for from this point of the history on keeps no result. */
@@ -186,8 +190,9 @@ export interface UndoRequested {
   type: "UndoRequested";
   requestId: string;
   operation: string;
-  /** The parent's redrives: what it asked for before that is void. */
+  /** The parent's redrives, and its last entry that paused or resumed it: what it asked for before is void. */
   round?: number;
+  order?: number;
 }
 
 // ——— leg ———

@@ -10,7 +10,7 @@
  */
 import { isDriven } from "./driven.ts";
 import { type RunError, StepfoldError } from "./errors.ts";
-import type { Entry, FinishedStatus, RunCreated, RunEvent, Usage } from "./events.ts";
+import type { CancelRequested, Entry, FinishedStatus, RunCreated, RunEvent, Usage } from "./events.ts";
 import { applyDriven, beginDriven, decideGate, endDriven, leaveDriven } from "./fold-driven.ts";
 import { illegal } from "./illegal.ts";
 import type { Json, Payload } from "./json.ts";
@@ -85,6 +85,7 @@ function initial(identity: RunIdentity, created: RunCreated, entry: Entry): RunS
     markers: new Set(),
     kept: new Map(),
     became: { status: "pending", sequence: 0, at: entry.at },
+    pausedIn: 0,
     steered: 0,
     redrives: 0,
     isRedriven: false,
@@ -190,6 +191,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       return;
     case "CancelRequested":
       state.requests.add(event.requestId);
+      if (state.finished !== undefined) return passRound(state, event);
       // What is to be cancelled must move to be so.
       if (state.pause !== undefined || state.cancel === undefined) state.steered = state.sequence;
       state.cancel ??= { reason: event.reason, by: event.by, at: state.at, delivered: false };
@@ -250,6 +252,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       if (event.type === "PauseRequested")
         state.pause ??= { reason: event.reason, by: event.by, at: state.at };
       else state.pause = undefined;
+      state.pausedIn = state.sequence;
       state.steered = state.sequence;
       return steerNodes(state);
     case "UndoRequested":
@@ -257,6 +260,7 @@ export function applyEvent(state: RunState, event: RunEvent, now: number): void 
       state.steered = state.sequence;
       state.undoing = event.operation;
       state.round = event.round ?? state.round;
+      state.order = Math.max(state.order, event.order ?? 0);
       // Its parent no longer waits for that end.
       for (const { id, kind } of [...state.effects.values()])
         if (kind === "tellParent") state.effects.delete(id);
@@ -705,6 +709,12 @@ function leaveUndone(state: RunState, event: RunEvent): void {
     const error = { code: "NotUndone", name: "NotUndone", message, operation: name };
     state.uncompensated.push({ operation: id, name, error });
   }
+}
+
+/** A node that has ended is not asked for any more in that round: a redrive for it that comes late is void. */
+function passRound(state: RunState, { type, round }: CancelRequested): void {
+  if (round === undefined) throw illegal(state, type, "in phase finished");
+  state.round = Math.max(state.round, round);
 }
 
 function refuseUnstalled(state: RunState, { type }: RunEvent): void {

@@ -20,9 +20,13 @@ export const runIdOfKey = (workflow: string, key: string, scope?: string): strin
 /** Whether a run id looks as if it were derived: nobody may take such a one before its run is there. */
 export const isDerivedRunId = (runId: string): boolean => /^[a-z]-[A-Za-z0-9_-]{22}$/.test(runId);
 
-/** The run that a child operation starts: another one after each redrive, but for a detached child. */
+/** The run that a child operation starts: another one after each redrive. */
 export const childRunId = (inc: string, operation: string, redrives: number): string =>
   `c-${digest("child", inc, operation, redrives)}`;
+
+/** The run that a child operation starts that nobody waits for: the same after each redrive. */
+export const detachedRunId = (inc: string, operation: string, name: string): string =>
+  `c-${digest("detached", inc, operation, name)}`;
 
 /** The run that works on a part of a map: the same after each redrive, as long as the items are. */
 export const nodeRunId = (inc: string, operation: string, items: string): string =>

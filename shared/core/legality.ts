@@ -20,7 +20,8 @@ export const legality: Record<EventType, readonly Phase[]> = {
   RunCreated: ["absent"],
   // outside
   SignalReceived: outside,
-  CancelRequested: outside,
+  // Of a finished run only where it is a node, which its parent asks for no more.
+  CancelRequested: [...outside, "finished"],
   StatePatched: outside,
   ChildFinished: [...legs, "finished"],
   GateDecided: outside,

@@ -148,6 +148,7 @@ export function redrive(state: RunState, event: RunRedriven, now: number): void 
   state.redrives++;
   state.isRedriven = true;
   state.round = event.round ?? state.round;
+  state.order = Math.max(state.order, event.order ?? 0);
   state.undoing = undefined;
   for (const operation of [...state.operations.values()]) {
     const { id } = operation;

@@ -26,7 +26,7 @@ import { Continuation } from "./endings.ts";
 import { StepfoldError, toRunError } from "./errors.ts";
 import type { Execution } from "./execution.ts";
 import { type ForkKind, joined } from "./forks.ts";
-import { callbackToken, checkName, childRunId, digest } from "./ids.ts";
+import { callbackToken, checkName, childRunId, detachedRunId, digest } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { toJson } from "./json.ts";
 import { POLL_EVERY_MS_MAX, STEP_TIMEOUT_MS } from "./limits.ts";
@@ -279,7 +279,10 @@ export class ScopedRun implements RunContext {
       );
     const json = toJson(input, `the input of child ${JSON.stringify(name)}`);
     const begun = this.#begin(name);
-    const runId = childRunId(this.#execution.options.inc, begun.operation, 0);
+    const { inc } = this.#execution.options;
+    const runId = options.detached
+      ? detachedRunId(inc, begun.operation, name)
+      : childRunId(inc, begun.operation, 0);
     this.#execution.issue({
       type: "ChildStarted",
       ...begun,

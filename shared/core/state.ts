@@ -185,6 +185,8 @@ export interface RunState {
     readonly sequence: number;
     readonly at: number;
   };
+  /** The last entry that paused the run, or let it go on; 0 if none has. */
+  pausedIn: number;
   /** The sequence of the last entry from outside that may have changed what the header shows. */
   steered: number;
   /** Version gates that the run has passed on the new side. */

@@ -79,7 +79,11 @@ export async function undoNode(engine: Engine, state: RunState, id: string): Pro
   if (node?.state.finished !== undefined) return reportNode(engine, node.state);
   // So may who asked it.
   if (node?.state.undoing === id)
-    return requestUndo(engine, node.state.runId, { round: roundOf(state, undo?.of), undo: id });
+    return requestUndo(engine, node.state.runId, {
+      round: roundOf(state, undo?.of),
+      order: state.pausedIn,
+      undo: id,
+    });
   if (node !== undefined) return;
   const error: RunError = {
     code: "OutcomeUnknown",
@@ -104,7 +108,7 @@ export async function reportNode(engine: Engine, state: RunState): Promise<void>
   const { runId, operation } = state.created.parent!;
   const end = await endOf(engine, state, runId, operation);
   const isWhole = end.status === "completed" && end.failedItems === undefined;
-  let next: NextRound | { round: number; undo: string } | undefined;
+  let next: NextRound | NextUndo | undefined;
   await ifThere(
     appendOutside(engine, runId, (parent) => {
       next = undefined;
@@ -118,7 +122,7 @@ export async function reportNode(engine: Engine, state: RunState): Promise<void>
         const round = roundOf(parent, operation);
         if (state.round === round && (state.undoing === undo.id || !hasUndoable(state)))
           return { events: [undoneOf(state, undo.id)], wake };
-        next = { round, undo: undo.id };
+        next = { round, order: parent.pausedIn, undo: undo.id };
         return nothing;
       }
       const afresh = waiting.afresh === true;
@@ -143,10 +147,10 @@ function undoneOf({ runId, uncompensated }: RunState, operation: string): ChildF
 function requestUndo(
   engine: Engine,
   runId: string,
-  { round, undo: operation }: { round: number; undo: string },
+  { round, order, undo: operation }: NextUndo,
 ): Promise<void> {
   const requestId = `undo:${round}`;
-  const ofRound = round === 0 ? {} : { round };
+  const ofRound = { ...(round === 0 ? {} : { round }), ...(order === 0 ? {} : { order }) };
   return ifThere(
     appendOutside(engine, runId, (node) => {
       const wake = `redrive:${requestId}`;
@@ -162,12 +166,15 @@ function requestUndo(
 /** What a node is redriven for: the entry is that of its mapping run in which the map has begun. */
 interface NextRound {
   round: number;
+  /** The parent's last entry that paused or resumed it: what it has sent on before is void. */
+  order: number;
   afresh: boolean;
   sequence: number;
 }
 
 const nextRound = (parent: RunState, operation: Operation): NextRound => ({
   round: operation.round!,
+  order: parent.pausedIn,
   afresh: operation.afresh === true,
   sequence: nodeOf(parent, operation).sequence,
 });
@@ -176,7 +183,18 @@ const nextRound = (parent: RunState, operation: Operation): NextRound => ({
 const roundOf = ({ operations }: RunState, operation: string | undefined): number =>
   operations.get(operation ?? "")?.round ?? 0;
 
-function redriveNode(engine: Engine, runId: string, { round, afresh, sequence }: NextRound): Promise<void> {
+/** What a node is to undo, as the parent's operation. */
+interface NextUndo {
+  round: number;
+  order: number;
+  undo: string;
+}
+
+function redriveNode(
+  engine: Engine,
+  runId: string,
+  { round, order, afresh, sequence }: NextRound,
+): Promise<void> {
   const requestId = `round:${round}`;
   return ifThere(
     appendOutside(engine, runId, (node) => {
@@ -185,13 +203,22 @@ function redriveNode(engine: Engine, runId: string, { round, afresh, sequence }:
       if (node.finished === undefined) return nothing;
       const { name, sequence: before } = node.created.node!;
       const moved = sequence === before ? {} : { sequence };
+      const ofOrder = order === 0 ? {} : { order };
       // One that was cancelled before it began has nothing of the map's to begin afresh.
       const hasBegun = [...node.operations.values()].some((operation) => operation.name === name);
       const from = afresh && hasBegun ? name : undefined;
       const point = redrivePoint(node, from, sequence !== before);
       // What one that has not come to the map had kept of it is begun afresh, too.
       const keep = point.keep && (!afresh || hasBegun);
-      const redriven = { type: "RunRedriven", requestId, ...point, keep, round, ...moved } as const;
+      const redriven = {
+        type: "RunRedriven",
+        requestId,
+        ...point,
+        keep,
+        round,
+        ...ofOrder,
+        ...moved,
+      } as const;
       return { events: [redriven], wake, changesStatus: true };
     }),
   );
@@ -206,9 +233,14 @@ export function cancelNode(
   const requestId = `parent:${round}`;
   return ifThere(
     appendOutside(engine, childRunId, (node) => {
-      if (node.finished !== undefined || node.round > round) return nothing;
+      if (node.round > round) return nothing;
       const wake = `request:${requestId}`;
-      if (node.requests.has(requestId)) return { events: [], wake };
+      if (node.requests.has(requestId))
+        return { events: [], wake: node.finished === undefined ? wake : undefined };
+      // It may be redriven for this round at that moment.
+      if (node.finished !== undefined && node.round < round)
+        return { events: [{ type: "CancelRequested", requestId, round }], wake: undefined };
+      if (node.finished !== undefined) return nothing;
       const reason = "its parent no longer needs it";
       const cancel = { type: "CancelRequested", requestId, reason, by: state.runId } as const;
       return { events: [cancel], wake, changesStatus: node.pause !== undefined };

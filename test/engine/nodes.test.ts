@@ -5,7 +5,7 @@ import type { MapNode, MapTree, RunEvent } from "../../shared/core/events.ts";
 import { workflow } from "../../shared/core/workflow.ts";
 import { advance } from "../../shared/engine/advance.ts";
 import { loadRun } from "../../shared/engine/load.ts";
-import { reportNode, startNode, undoNode } from "../../shared/engine/nodes.ts";
+import { cancelNode, reportNode, startNode, steerNode, undoNode } from "../../shared/engine/nodes.ts";
 import { createEngine, type Engine } from "../../shared/engine/settings.ts";
 import { parseWake } from "../../shared/engine/wake.ts";
 import { aNewRun, anEntry } from "../support/builders.ts";
@@ -15,6 +15,8 @@ import {
   childStarted,
   legParked,
   legStarted,
+  pauseRequested,
+  resumeRequested,
   runCancelled,
   runCreated,
   runFailed,
@@ -115,6 +117,33 @@ it("a node that was cancelled before it began, and is to undo, calls no code: th
     finished: { status: "cancelled" },
   });
   expect((await stateOf(engine, "parent")).childEnds.get("1/0-1~")).toMatchObject({ status: "completed" });
+});
+
+describe("what a parent's process sends late", () => {
+  const ended: RunEvent[][] = [[legStarted(), runCancelled()]];
+
+  it("redrives no node that was not there to be cancelled any more", async () => {
+    const engine = await given({
+      parent: { entries: parent.slice(0, 6) },
+      node: { node: part, entries: ended },
+    });
+    const state = await stateOf(engine, "parent");
+    await cancelNode(engine, state, { id: "cancel", kind: "cancelChild", childRunId: "node", round: 1 });
+    await startNode(engine, state, "1/0-1");
+    expect(await stateOf(engine, "node")).toMatchObject({ round: 1, redrives: 0, finished: {} });
+  });
+
+  it("pauses no node that was asked to undo since the pause was over", async () => {
+    const steered = [pauseRequested(), resumeRequested()].map((event) => [event]);
+    const engine = await given({
+      parent: { entries: [[legStarted(), ...asked], ...steered, undoing] },
+      node: { node: part, entries: node.slice(0, 1) },
+    });
+    await reportNode(engine, await stateOf(engine, "node"));
+    const pausing = { kind: "steerNode", childRunId: "node", order: 2, paused: true } as const;
+    await steerNode(engine, await stateOf(engine, "parent"), { id: "steer", ...pausing });
+    expect(await stateOf(engine, "node")).toMatchObject({ undoing: "1/0-1~", order: 3, pause: undefined });
+  });
 });
 
 describe("a node that has undone what it did before its parent's redrive", () => {

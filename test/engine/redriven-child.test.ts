@@ -87,6 +87,28 @@ describe("a redrive behind a child that runs beside what failed", () => {
   });
 });
 
+test("a detached child in the place of another child is a run of its own", async () => {
+  let isBroken = true;
+  const nap = workflow("nap", (run) => run.sleep("nap", "1 day"));
+  const note = workflow("note", () => "noted");
+  const works = workflow("works", { maxRetries: 0 }, async (run) => {
+    const other = run.step("other", () => {
+      if (isBroken) throw new Error("not yet");
+    });
+    const child = isBroken
+      ? run.child("child", nap)
+      : run.child("child", note, undefined, { detached: true });
+    await other;
+    return child;
+  });
+  const host = testHost({ workflows: [works, nap, note] });
+  const runId = await host.start(works);
+  expect((await host.get(runId)).status).toBe("failed");
+  isBroken = false;
+  await host.redrive(runId);
+  expect(await host.result((await host.result(runId)) as string)).toBe("noted");
+});
+
 describe("a redrive keeps what a child has answered", () => {
   const packer = (packed: string[], isBroken: () => boolean) =>
     workflow("packer", { retry }, (run, sku: string) =>
