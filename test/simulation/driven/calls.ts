@@ -92,7 +92,7 @@ export class Callers {
   }
 
   mark(): string {
-    return `k${++this.#marks}k`;
+    return `k${++this.#marks}!k`;
   }
 
   /** Asks once; nothing, if no answer came or none that tells what was done. */

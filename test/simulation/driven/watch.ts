@@ -12,7 +12,8 @@ import { Model } from "./model.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const settings = { owner: "reader", codeHash: "simulated" };
-const MARK = /\bk\d+k\b/;
+/** No drawn id holds one. */
+const MARK = /\bk\d+!k\b/;
 
 export class DrivenRuns {
   readonly callers: Callers;
