@@ -116,5 +116,5 @@ describe("over DynamoDB, SQS and S3", () => {
     expect(results.size).toBe(count);
     await process.host.close();
     for (const client of Object.values(clients)) client.destroy();
-  }, 120_000);
+  }, 400_000);
 });
